@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every option of the driver: the group ``[zun_nova]`` of nova.conf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup(
+    'zun_nova',
+    title='Containers as Nova servers',
+    help='Options of the virt driver zun.ContainerDriver.',
+)
+
+OPTS = [
+    cfg.StrOpt(
+        'engine',
+        default='docker',
+        help="""
+Container engine that runs the servers of this compute host.
+
+A name of the entry point group ``zun_nova.runtimes``.
+""",
+    ),
+    cfg.URIOpt(
+        'docker_url',
+        default='unix:///var/run/docker.sock',
+        schemes=['unix'],
+        help="""
+Where the Docker engine of this host listens.
+
+Only unix sockets: the engine gives root on the host to whoever reaches it.
+""",
+    ),
+    cfg.IntOpt(
+        'engine_timeout',
+        default=60,
+        min=1,
+        help="""
+Seconds an engine call may take.
+
+Stopping a container may take the server's shutdown timeout longer. Loading an
+image may take this long between two pieces of data.
+""",
+    ),
+    cfg.StrOpt(
+        'default_runtime',
+        help="""
+OCI runtime of servers whose flavor names none with ``container:runtime``.
+
+One of the names the engine is configured with, such as runc, crun, runsc.
+Unset: the engine's own default.
+""",
+    ),
+    cfg.IntOpt(
+        'pids_limit',
+        default=4096,
+        min=16,
+        help="""
+How many processes and threads one server may have.
+
+A flavor may set another number with the extra spec ``container:pids_limit``.
+""",
+    ),
+    cfg.ListOpt(
+        'drop_capabilities',
+        default=['NET_RAW', 'MKNOD', 'AUDIT_WRITE', 'SETFCAP'],
+        help="""
+Linux capabilities taken from the engine's default set in every server.
+
+Names without the prefix CAP_. Without NET_RAW, ``ping`` in a server needs
+the sysctl net.ipv4.ping_group_range, which is opened to all groups inside
+each server.
+""",
+    ),
+    cfg.IntOpt(
+        'console_max_bytes',
+        default=102400,
+        min=1024,
+        help="""
+How much of the end of a server's output the console log returns, in bytes.
+""",
+    ),
+    cfg.IntOpt(
+        'log_max_size_mb',
+        default=10,
+        min=1,
+        help="""
+How much output of one server is kept on the host, in MiB; older is dropped.
+""",
+    ),
+]
+
+
+def register_opts(conf: Any) -> None:
+    """Register the options on a ConfigOpts; may be called repeatedly."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """Entry point ``oslo.config.opts``: what oslo-config-generator prints."""
+    return [(GROUP, OPTS)]
