@@ -20,9 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import types
+from typing import Any
 
-NO_LABELS: Mapping[str, str] = types.MappingProxyType({})
+from zun_nova.virt import flavor_config
+from zun_nova.virt import identity
+from zun_nova.virt import user_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,22 @@ class Security:
 
 
 @dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+    """A server's network namespace, and the files that go with it.
+
+    Host name and name servers belong to the namespace, not to the container:
+    engines give them to all containers that join it.
+    """
+
+    name: str
+    hostname: str
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: For resolv.conf; IPv4 or IPv6 addresses in order of preference.
+    dns_servers: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class ContainerSpec:
     """Everything an engine needs to make one container.
 
@@ -61,22 +79,96 @@ class ContainerSpec:
     name: str
     #: Reference in the engine's image store.
     image: str
-    hostname: str
     limits: Limits
     security: Security
     #: Replaces the image's ENTRYPOINT.
     command: tuple[str, ...] | None = None
     #: Replaces the image's CMD.
     args: tuple[str, ...] | None = None
-    env: Mapping[str, str] = NO_LABELS
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     user: str | None = None
     working_dir: str | None = None
     tty: bool = False
     stop_signal: str | None = None
-    labels: Mapping[str, str] = NO_LABELS
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: Of the OCI runtime; None is the engine's default.
     runtime: str | None = None
-    #: Name given to Runtime.open_network(); None is no network at all.
+    #: NetworkSpec.name of an open network; None is no network at all.
     network: str | None = None
-    sysctls: Mapping[str, str] = NO_LABELS
+    sysctls: Mapping[str, str] = dataclasses.field(default_factory=dict)
     log_max_bytes: int = 10 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Defaults:
+    """What nova.conf says for every server of this host."""
+
+    host: str
+    runtime: str | None
+    pids_limit: int
+    cap_drop: tuple[str, ...]
+    log_max_bytes: int
+
+
+def defaults(conf: Any, host: str) -> Defaults:
+    """Read the options that shape the containers of the compute service on host."""
+    options = conf.zun_nova
+    return Defaults(
+        host=host,
+        runtime=options.default_runtime,
+        pids_limit=options.pids_limit,
+        cap_drop=tuple(options.drop_capabilities),
+        log_max_bytes=options.log_max_size_mb * 1024 * 1024,
+    )
+
+
+def runtime_of(instance: Any, default: Defaults) -> str | None:
+    """The OCI runtime the server wants; None is the engine's default.
+
+    :raises errors.InvalidSpec: the flavor has a key that does not exist.
+    """
+    return flavor_config.from_extra_specs(instance.flavor.extra_specs).runtime or default.runtime
+
+
+def build(instance: Any, image: str, os_command_line: str | None,
+          default: Defaults) -> ContainerSpec:
+    """The container that this server becomes.
+
+    :param instance: Nova's Instance with flavor and metadata loaded.
+    :param image: the image's reference in the engine.
+    :param os_command_line: the Glance image property of that name.
+    :raises errors.InvalidSpec: the owner or the flavor asks for what makes no
+        container; the text names the key and the rule.
+    """
+    wishes = user_config.from_metadata(instance.metadata, os_command_line)
+    power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
+    name = identity.container_name(instance)
+    return ContainerSpec(
+        name=name,
+        image=image,
+        limits=_limits(instance.flavor, power.pids_limit or default.pids_limit),
+        security=Security(cap_drop=default.cap_drop),
+        command=wishes.command,
+        args=wishes.args,
+        env=wishes.env,
+        user=wishes.user,
+        working_dir=wishes.working_dir,
+        tty=wishes.tty,
+        stop_signal=wishes.stop_signal,
+        labels=identity.labels(instance, default.host, identity.ROLE_SERVER),
+        runtime=runtime_of(instance, default),
+        network=name,
+        log_max_bytes=default.log_max_bytes,
+    )
+
+
+def _limits(flavor: Any, pids: int) -> Limits:
+    memory = flavor.memory_mb * 1024 * 1024
+    return Limits(
+        memory_bytes=memory,
+        memory_swap_bytes=memory + flavor.swap * 1024 * 1024,
+        cpu_quota_us=flavor.vcpus * Limits.cpu_period_us,
+        cpu_shares=flavor.vcpus * 1024,
+        pids=pids,
+        disk_bytes=flavor.root_gb * 1024 ** 3,
+    )

@@ -199,14 +199,13 @@ class Runtime(abc.ABC):
         """
 
     @abc.abstractmethod
-    def open_network(self, name: str, labels: Mapping[str, str]) -> str:
+    def open_network(self, network: container_spec.NetworkSpec) -> str:
         """Make the network namespace a container joins, with only lo in it.
 
         It outlives the container's process and the container. Nothing to do
-        when it is open already.
+        when it is open already; one that was lost (restart of the host) is
+        made anew.
 
-        :param name: as ContainerSpec.network.
-        :param labels: put on what the engine needs to hold it open.
         :returns: the path of the namespace for setns(2), in the engine's
             mount namespace. It stays the same until close_network() or a
             restart of the host.

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from __future__ import annotations
+
+from oslotest import base
+
+from zun_nova import errors
+from zun_nova.tests.unit.virt import fakes
+from zun_nova.virt import spec
+
+DEFAULTS = spec.Defaults(host='compute1', runtime=None, pids_limit=4096,
+                         cap_drop=('NET_RAW',), log_max_bytes=1024)
+MIB = 1024 ** 2
+
+
+class BuildTest(base.BaseTestCase):
+
+    def build(self, **changes: object) -> spec.ContainerSpec:
+        return spec.build(fakes.instance(**changes), 'zun-nova/glance:x', None, DEFAULTS)
+
+    def test_plain_server(self) -> None:
+        self.assertEqual(
+            spec.ContainerSpec(
+                name='nova-' + fakes.UUID,
+                image='zun-nova/glance:x',
+                limits=spec.Limits(
+                    memory_bytes=256 * MIB, memory_swap_bytes=256 * MIB,
+                    cpu_quota_us=200_000, cpu_shares=2048, pids=4096,
+                    disk_bytes=1024 * MIB),
+                security=spec.Security(no_new_privileges=True, cap_drop=('NET_RAW',)),
+                labels={
+                    'org.openstack.nova.instance_uuid': fakes.UUID,
+                    'org.openstack.nova.instance_name': 'instance-00000001',
+                    'org.openstack.nova.host': 'compute1',
+                    'org.openstack.nova.project_id': 'project',
+                    'org.openstack.nova.user_id': 'user',
+                    'org.openstack.nova.image_id': fakes.IMAGE_ID,
+                    'org.openstack.nova.flavor': 'container.small',
+                    'org.openstack.nova.role': 'server',
+                },
+                network='nova-' + fakes.UUID,
+                log_max_bytes=1024),
+            self.build())
+
+    def test_swap_of_the_flavor_is_added_to_memory(self) -> None:
+        limits = self.build(flavor=fakes.flavor(swap=64)).limits
+        self.assertEqual(256 * MIB, limits.memory_bytes)
+        self.assertEqual(320 * MIB, limits.memory_swap_bytes)
+
+    def test_owner_metadata(self) -> None:
+        built = self.build(metadata={'container:args': 'a b', 'container:env:X': '1', 'k': 'v'})
+        self.assertEqual(('a', 'b'), built.args)
+        self.assertEqual({'X': '1'}, built.env)
+
+    def test_flavor_decides_runtime_and_pids(self) -> None:
+        extra_specs = {'container:runtime': 'runsc', 'container:pids_limit': '10',
+                       'hw:cpu_policy': 'shared'}
+        built = self.build(flavor=fakes.flavor(extra_specs=extra_specs))
+        self.assertEqual('runsc', built.runtime)
+        self.assertEqual(10, built.limits.pids)
+
+    def test_metadata_cannot_take_power(self) -> None:
+        for key in ('container:runtime', 'container:pids_limit', 'container:privileged'):
+            with self.subTest(key):
+                self.assertRaises(errors.InvalidSpec, self.build, metadata={key: '1'})
+
+    def test_bad_extra_specs(self) -> None:
+        for key, value in (('container:runtim', 'runc'), ('container:pids_limit', '0'),
+                           ('container:pids_limit', 'many')):
+            with self.subTest(key=key, value=value):
+                ex = self.assertRaises(
+                    errors.InvalidSpec, self.build,
+                    flavor=fakes.flavor(extra_specs={key: value}))
+                self.assertIn(key, str(ex))

@@ -1,0 +1,223 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The virt driver ``zun.ContainerDriver``: Nova's calls, handed to who does them.
+
+Nothing is decided here. What a container cannot do yet is not overridden, so
+that Nova's base class answers NotImplementedError; the table in
+doc/source/conformance.rst says which these are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova import conf
+from nova.virt import driver
+from nova.virt import hardware
+import nova.virt.node
+from oslo_concurrency import processutils
+from oslo_log import log as logging
+
+from zun_nova import conf as zun_conf
+from zun_nova import vif
+from zun_nova.virt import faults
+from zun_nova.virt import identity
+from zun_nova.virt import images
+from zun_nova.virt import network
+from zun_nova.virt import power
+from zun_nova.virt import resources
+from zun_nova.virt import servers
+from zun_nova.virt import spec
+from zun_nova.virt.runtime import base
+
+LOG = logging.getLogger(__name__)
+CONF = conf.CONF
+
+zun_conf.register_opts(CONF)
+
+
+class ContainerDriver(driver.ComputeDriver):
+    """Runs Nova servers as containers of the engine on this host.
+
+    Nova calls from many threads at once, and holds a lock per server while it
+    changes one.
+    """
+
+    capabilities = {  # noqa: RUF012  Nova reads and copies it as it is
+        **driver.ComputeDriver.capabilities,
+        'supports_image_type_raw': True,
+    }
+
+    def __init__(self, virtapi: Any) -> None:
+        super().__init__(virtapi)
+        self._runtime = base.load(CONF)
+        self._assemble(CONF.host)
+
+    def _assemble(self, host: str) -> None:
+        self._host = host
+        self._networks = network.Networks(self._runtime, host)
+        self._power = power.Power(self._runtime, self._networks)
+        self._servers = servers.Servers(
+            self._runtime, images.Images(self._runtime), self._networks,
+            spec.defaults(CONF, host), self.virtapi)
+
+    # -- the host
+
+    def init_host(self, host: str) -> None:
+        """Refuse to start without an engine that can serve; may be called again."""
+        self._assemble(host)
+        with faults.starting(CONF.zun_nova):
+            engine = self._runtime.info()
+        LOG.info('Using %s %s (API %s), runtimes %s, storage driver %s', engine.name,
+                 engine.version, engine.api_version, ', '.join(engine.runtimes),
+                 engine.storage_driver)
+        if not engine.live_restore:
+            LOG.warning('A restart of %s stops all servers; set "live-restore": true in its '
+                        'daemon.json', engine.name)
+
+    def get_host_ip_addr(self) -> str:
+        return str(CONF.my_ip)
+
+    def get_host_uptime(self) -> str:
+        text, _ = processutils.execute('env', 'LANG=C', 'uptime')
+        return str(text)
+
+    def get_available_nodes(self, refresh: bool = False) -> list[str]:
+        return [self._host]
+
+    def get_available_resource(self, nodename: str) -> dict[str, Any]:
+        facts = self._facts()
+        return resources.available(facts, nodename, nova.virt.node.get_local_node_uuid())
+
+    def update_provider_tree(self, provider_tree: Any, nodename: str,
+                             allocations: Any = None) -> None:
+        facts = self._facts()
+        before = provider_tree.data(nodename)
+        provider_tree.update_inventory(nodename, resources.inventory(
+            facts,
+            self._get_allocation_ratios(before.inventory),
+            resources.Reserved(
+                cpus=CONF.reserved_host_cpus,
+                memory_mb=CONF.reserved_host_memory_mb,
+                disk_gb=self._get_reserved_host_disk_gb_from_config())))
+        ours = resources.traits(facts.engine)
+        stale = {name for name in before.traits
+                 if name.startswith(resources.TRAIT_PREFIX)} - ours
+        provider_tree.remove_traits(nodename, *stale)
+        provider_tree.add_traits(nodename, *ours)
+
+    def _facts(self) -> resources.HostFacts:
+        with faults.reporting():
+            return resources.read(self._runtime.info(), self.get_host_uptime())
+
+    # -- which servers there are
+
+    def list_instances(self) -> list[str]:
+        return [row.labels[identity.LABEL_NAME] for row in self._list()]
+
+    def list_instance_uuids(self) -> list[str]:
+        return [row.labels[identity.LABEL_UUID] for row in self._list()]
+
+    def get_num_instances(self) -> int:
+        return len(self._list())
+
+    def _list(self) -> list[base.ContainerSummary]:
+        with faults.reporting():
+            return self._servers.list()
+
+    def instance_exists(self, instance: Any) -> bool:
+        with faults.operating(instance):
+            return self._servers.exists(instance)
+
+    def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        with faults.operating(instance):
+            container = self._runtime.inspect(identity.container_name(instance))
+        return hardware.InstanceInfo(
+            state=power.state_of(container), internal_id=container.id)
+
+    # -- making and removing
+
+    def prepare_for_spawn(self, instance: Any) -> None:
+        with faults.building(instance):
+            self._servers.check_host(instance)
+
+    def spawn(self, context: Any, instance: Any, image_meta: Any, injected_files: Any,
+              admin_password: Any, allocations: Any, network_info: Any = None,
+              block_device_info: Any = None, power_on: bool = True,
+              accel_info: Any = None) -> None:
+        with faults.building(instance):
+            servers.refuse_unsupported(instance, injected_files)
+            self._servers.create(context, instance, image_meta, network_info or (), power_on)
+
+    def destroy(self, context: Any, instance: Any, network_info: Any,
+                block_device_info: Any = None, destroy_disks: bool = True,
+                destroy_secrets: bool = True) -> None:
+        with faults.operating(instance):
+            self._servers.destroy(instance, network_info, keep_disk=not destroy_disks)
+
+    def cleanup(self, context: Any, instance: Any, network_info: Any,
+                block_device_info: Any = None, destroy_disks: bool = True,
+                migrate_data: Any = None, destroy_vifs: bool = True,
+                destroy_secrets: bool = True) -> None:
+        with faults.operating(instance):
+            self._servers.destroy(
+                instance, network_info if destroy_vifs else (), keep_disk=not destroy_disks)
+
+    # -- power
+
+    def power_on(self, context: Any, instance: Any, network_info: Any,
+                 block_device_info: Any = None, accel_info: Any = None,
+                 share_info: Any = None) -> None:
+        with faults.operating(instance):
+            self._power.on(instance, network_info)
+
+    def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
+        with faults.operating(instance):
+            self._power.off(instance, timeout)
+
+    def reboot(self, context: Any, instance: Any, network_info: Any, reboot_type: str,
+               block_device_info: Any = None, bad_volumes_callback: Any = None,
+               accel_info: Any = None, share_info: Any = None) -> None:
+        timeout = power.shutdown_timeout(instance) if reboot_type == power.SOFT else 0
+        with faults.operating(instance):
+            self._power.reboot(instance, network_info, timeout)
+
+    def pause(self, instance: Any) -> None:
+        with faults.operating(instance):
+            self._runtime.pause(identity.container_name(instance))
+
+    def unpause(self, instance: Any) -> None:
+        with faults.operating(instance):
+            self._runtime.unpause(identity.container_name(instance))
+
+    # -- network
+
+    def plug_vifs(self, instance: Any, network_info: Any) -> None:
+        with faults.operating(instance):
+            if self._servers.exists(instance):
+                self._networks.open(instance, network_info)
+            else:
+                LOG.warning('Not wiring a server that has no container', instance=instance)
+
+    def unplug_vifs(self, instance: Any, network_info: Any) -> None:
+        with faults.operating(instance):
+            vif.unplug_all(instance, network_info)
+
+    # -- what it wrote
+
+    def get_console_output(self, context: Any, instance: Any) -> str:
+        with faults.operating(instance):
+            output = self._runtime.logs(
+                identity.container_name(instance), CONF.zun_nova.console_max_bytes)
+        # Nova encodes it as latin-1 again, which gives these bytes back.
+        return output.decode('latin-1')

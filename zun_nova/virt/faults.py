@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From our kinds of errors to the exceptions Nova acts on.
+
+What Nova does with each: InvalidInput, ImageUnacceptable and
+VirtualInterfaceCreateException end a build at once, because another host
+would do no better; any other error of a build makes Nova try another host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from nova import exception
+
+from zun_nova import errors
+
+
+@contextlib.contextmanager
+def starting(options: Any) -> Iterator[None]:
+    """Around the service's first talk with the engine.
+
+    :param options: the group ``[zun_nova]``.
+    """
+    try:
+        yield
+    except errors.EngineTooOld as ex:
+        raise exception.HypervisorUnavailable(f'{ex}. Upgrade the engine.') from ex
+    except errors.EngineError as ex:
+        raise exception.HypervisorUnavailable(
+            f'{ex}. Is the engine running, may this user use its socket, and is [zun_nova] '
+            f'docker_url = {options.docker_url} right?') from ex
+
+
+@contextlib.contextmanager
+def building(instance: Any) -> Iterator[None]:
+    """Around the making of a server."""
+    try:
+        yield
+    except errors.InvalidSpec as ex:
+        raise exception.InvalidInput(reason=str(ex)) from ex
+    except errors.ImageInvalid as ex:
+        raise exception.ImageUnacceptable(image_id=ex.image_id, reason=ex.reason) from ex
+    except errors.VifError as ex:
+        raise exception.VirtualInterfaceCreateException(str(ex)) from ex
+    except (errors.StartFailed, errors.InvalidRequest) as ex:
+        # The same image and words would fail on every other host as well.
+        raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=str(ex)) from ex
+    except errors.EngineError as ex:
+        raise exception.InstanceDeployFailure(reason=str(ex)) from ex
+
+
+@contextlib.contextmanager
+def operating(instance: Any) -> Iterator[None]:
+    """Around an operation on a server that exists already."""
+    try:
+        yield
+    except errors.NotFound as ex:
+        raise exception.InstanceNotFound(instance_id=instance.uuid) from ex
+    except errors.Conflict as ex:
+        raise exception.InstanceInvalidState(
+            str(ex), instance_uuid=instance.uuid, attr='container', state='unsuitable',
+            method=ex.operation) from ex
+    except errors.VifError as ex:
+        raise exception.VirtualInterfacePlugException(str(ex)) from ex
+    except errors.EngineUnavailable as ex:
+        raise exception.HypervisorUnavailable(str(ex)) from ex
+    except errors.ZunNovaError as ex:
+        raise exception.NovaException(str(ex)) from ex
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[None]:
+    """Around what is asked of the host as a whole."""
+    try:
+        yield
+    except errors.EngineError as ex:
+        raise exception.HypervisorUnavailable(str(ex)) from ex

@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The network of a server: a namespace that outlives its processes, and what is wired into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zun_nova import vif
+from zun_nova.virt import identity
+from zun_nova.virt import spec
+from zun_nova.virt.runtime import base
+
+
+class Networks:
+    """Opens and closes the networks of one host's servers.
+
+    Never hand network_info to the log before it was resolved: while Nova is
+    still allocating, its text waits for a thread that waits for the log.
+    """
+
+    def __init__(self, runtime: base.Runtime, host: str) -> None:
+        self._runtime = runtime
+        self._host = host
+
+    def open(self, instance: Any, network_info: Any) -> None:
+        """Have the namespace, with every port wired and configured in it.
+
+        May be called again: what is in order stays untouched.
+
+        :raises errors.VifError: a port cannot be wired; what was done stays.
+        """
+        path = self._runtime.open_network(network_spec(instance, network_info, self._host))
+        vif.plug_all(instance, network_info, path)
+
+    def close(self, instance: Any, network_info: Any) -> None:
+        """Unwire every port and remove the namespace; may be called again."""
+        vif.unplug_all(instance, network_info)
+        self._runtime.close_network(identity.container_name(instance))
+
+
+def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpec:
+    """What the engine must know of the server's network."""
+    return spec.NetworkSpec(
+        name=identity.container_name(instance),
+        hostname=instance.hostname,
+        labels=identity.labels(instance, host, identity.ROLE_NETWORK),
+        dns_servers=_dns_servers(network_info),
+    )
+
+
+def _dns_servers(network_info: Any) -> tuple[str, ...]:
+    """The name servers of all subnets, in order, each once."""
+    servers = [
+        dns['address']
+        for port in network_info
+        for subnet in port['network']['subnets']
+        for dns in subnet['dns']
+    ]
+    return tuple(dict.fromkeys(servers))

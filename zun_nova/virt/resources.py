@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a compute host has, in the words of Nova and Placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import re
+import shutil
+from typing import Any
+
+from nova.objects import fields
+import os_resource_classes as orc
+import os_traits
+from oslo_serialization import jsonutils
+import psutil
+
+from zun_nova.virt.runtime import base
+
+#: Every trait of ours starts so; others are never touched.
+TRAIT_PREFIX = 'CUSTOM_CONTAINER_'
+TRAIT_HOST = TRAIT_PREFIX + 'HOST'
+
+MIB = 1024 ** 2
+GIB = 1024 ** 3
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFacts:
+    """What was read from the engine and the kernel at one moment."""
+
+    engine: base.EngineInfo
+    memory_used_bytes: int
+    disk_total_bytes: int
+    disk_used_bytes: int
+    uptime: str
+
+
+def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
+    """Read the host the engine runs on, which is this one."""
+    disk = shutil.disk_usage(engine.data_root)
+    memory = psutil.virtual_memory()
+    return HostFacts(
+        engine=engine,
+        memory_used_bytes=memory.total - memory.available,
+        disk_total_bytes=disk.total,
+        disk_used_bytes=disk.used,
+        uptime=uptime,
+    )
+
+
+def version_number(text: str) -> int:
+    """'20.10.24+dfsg1' as 20010024, the way Nova writes versions."""
+    parts = [int(part) for part in re.findall(r'\d+', text)[:3]]
+    major, minor, patch = [*parts, 0, 0, 0][:3]
+    return major * 1_000_000 + minor * 1000 + patch
+
+
+def available(facts: HostFacts, node: str, node_uuid: str) -> dict[str, Any]:
+    """The dict of ComputeDriver.get_available_resource()."""
+    engine = facts.engine
+    return {
+        'uuid': node_uuid,
+        'hypervisor_hostname': node,
+        'hypervisor_type': engine.name,
+        'hypervisor_version': version_number(engine.version),
+        'vcpus': engine.cpus,
+        'vcpus_used': 0,  # the resource tracker counts claims itself
+        'memory_mb': engine.memory_bytes // MIB,
+        'memory_mb_used': facts.memory_used_bytes // MIB,
+        'local_gb': facts.disk_total_bytes // GIB,
+        'local_gb_used': facts.disk_used_bytes // GIB,
+        'disk_available_least': (facts.disk_total_bytes - facts.disk_used_bytes) // GIB,
+        'cpu_info': jsonutils.dumps({'arch': engine.architecture}),
+        'supported_instances': [
+            (engine.architecture, fields.HVType.DOCKER, fields.VMMode.EXE)],
+        'numa_topology': None,
+        'stats': {'uptime': facts.uptime},
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Reserved:
+    """What the operator keeps from servers."""
+
+    cpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+def inventory(facts: HostFacts, ratios: Mapping[str, float],
+              reserved: Reserved) -> dict[str, dict[str, Any]]:
+    """The inventory of the compute node's resource provider.
+
+    A resource of which there is nothing is left out: Placement refuses a
+    total of 0.
+    """
+    totals = {
+        orc.VCPU: (facts.engine.cpus, reserved.cpus),
+        orc.MEMORY_MB: (facts.engine.memory_bytes // MIB, reserved.memory_mb),
+        orc.DISK_GB: (facts.disk_total_bytes // GIB, reserved.disk_gb),
+    }
+    return {
+        resource: {
+            'total': total,
+            'reserved': kept,
+            'min_unit': 1,
+            'max_unit': total,
+            'step_size': 1,
+            'allocation_ratio': ratios[resource],
+        }
+        for resource, (total, kept) in totals.items() if total > 0
+    }
+
+
+def traits(engine: base.EngineInfo) -> set[str]:
+    """What flavors can ask of a container host with ``trait:...=required``."""
+    names = [f'ENGINE_{engine.name}', *(f'RUNTIME_{name}' for name in engine.runtimes)]
+    return {TRAIT_HOST} | {
+        os_traits.normalize_name(f'CONTAINER_{name}') for name in names}

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Makes servers and removes them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from nova import exception
+from nova.virt import configdrive
+from oslo_log import log as logging
+
+from zun_nova import errors
+from zun_nova import vif
+from zun_nova.virt import identity
+from zun_nova.virt import images
+from zun_nova.virt import network
+from zun_nova.virt import spec
+from zun_nova.virt.runtime import base
+
+LOG = logging.getLogger(__name__)
+
+
+def refuse_unsupported(instance: Any, injected_files: Any) -> None:
+    """Refuse to lose what was given for the server.
+
+    :raises errors.InvalidSpec: something was given that no container gets yet.
+    """
+    if injected_files:
+        raise errors.InvalidSpec('personality', 'files cannot be injected into containers yet')
+    if configdrive.required_by(instance):
+        raise errors.InvalidSpec(
+            'config drive', 'containers have none yet; use the metadata service')
+
+
+class Servers:
+    """The servers of one compute service."""
+
+    def __init__(self, runtime: base.Runtime, image_store: images.Images,
+                 networks: network.Networks, default: spec.Defaults, virtapi: Any) -> None:
+        self._runtime = runtime
+        self._images = image_store
+        self._networks = networks
+        self._default = default
+        self._virtapi = virtapi
+
+    def list(self) -> list[base.ContainerSummary]:
+        """Those that have a container here, in one engine call."""
+        return self._runtime.list(identity.servers_of(self._default.host))
+
+    def check_host(self, instance: Any) -> None:
+        """Make sure that this host can run the server.
+
+        :raises nova.exception.ComputeResourcesUnavailable: another may.
+        """
+        runtime = spec.runtime_of(instance, self._default)
+        known = self._runtime.info().runtimes
+        if runtime and runtime not in known:
+            raise exception.ComputeResourcesUnavailable(
+                reason=f'the engine has no OCI runtime {runtime!r}, only {", ".join(known)}')
+
+    def create(self, context: Any, instance: Any, image_meta: Any, network_info: Any,
+               power_on: bool) -> None:
+        """Make the server; its process starts after its network.
+
+        On failure all that was made is removed again. A container that was
+        there before is left alone.
+
+        :raises nova.exception.InstanceExists: the server has a container.
+        """
+        if self.exists(instance):
+            raise exception.InstanceExists(name=identity.container_name(instance))
+        os_command_line = image_meta.properties.get('os_command_line')
+        # What the owner asks for is checked before anything is fetched or made.
+        reference = images.reference(image_meta)
+        container = spec.build(instance, reference, os_command_line, self._default)
+        self._images.ensure(context, image_meta)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._remove_failed, instance, network_info)
+            with vif.wait_plugged(self._virtapi, instance, network_info):
+                self._networks.open(instance, network_info)
+                self._runtime.create(container)
+            if power_on:
+                self._runtime.start(container.name)
+            on_failure.pop_all()
+
+    def destroy(self, instance: Any, network_info: Any, keep_disk: bool = False) -> None:
+        """Remove container, writable layer, ports and namespace; may be called again.
+
+        :param keep_disk: leave the container, stopped, for its writable layer.
+        """
+        name = identity.container_name(instance)
+        if keep_disk:
+            with contextlib.suppress(errors.NotFound):
+                self._runtime.stop(name, 0)
+            vif.unplug_all(instance, network_info)
+        else:
+            self._runtime.remove(name)
+            self._networks.close(instance, network_info)
+
+    def exists(self, instance: Any) -> bool:
+        """Whether the server has a container here, in whatever state."""
+        try:
+            self._runtime.inspect(identity.container_name(instance))
+        except errors.NotFound:
+            return False
+        return True
+
+    def _remove_failed(self, instance: Any, network_info: Any) -> None:
+        try:
+            self.destroy(instance, network_info)
+        except errors.ZunNovaError:
+            # Nova must see why the build failed, and destroys it again itself.
+            LOG.exception('Could not remove what was made of the server', instance=instance)
