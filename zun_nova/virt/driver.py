@@ -29,7 +29,7 @@ from oslo_concurrency import processutils
 from oslo_log import log as logging
 
 from zun_nova import conf as zun_conf
-from zun_nova import vif
+from zun_nova.vif import plug
 from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt import images
@@ -211,7 +211,7 @@ class ContainerDriver(driver.ComputeDriver):
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         with faults.operating(instance):
-            vif.unplug_all(instance, network_info)
+            plug.unplug_all(instance, network_info)
 
     # -- what it wrote
 

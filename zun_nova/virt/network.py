@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zun_nova import vif
+from zun_nova.vif import plug
 from zun_nova.virt import identity
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
@@ -41,11 +41,16 @@ class Networks:
         :raises errors.VifError: a port cannot be wired; what was done stays.
         """
         path = self._runtime.open_network(network_spec(instance, network_info, self._host))
-        vif.plug_all(instance, network_info, path)
+        plug.plug_all(instance, network_info, path)
+
+    def announce(self, instance: Any, network_info: Any) -> None:
+        """Tell the neighbours where the server's addresses are now."""
+        path = self._runtime.network_path(identity.container_name(instance))
+        plug.announce_all(network_info, path)
 
     def close(self, instance: Any, network_info: Any) -> None:
         """Unwire every port and remove the namespace; may be called again."""
-        vif.unplug_all(instance, network_info)
+        plug.unplug_all(instance, network_info)
         self._runtime.close_network(identity.container_name(instance))
 
 

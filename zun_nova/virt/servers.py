@@ -22,7 +22,8 @@ from nova.virt import configdrive
 from oslo_log import log as logging
 
 from zun_nova import errors
-from zun_nova import vif
+from zun_nova.vif import events
+from zun_nova.vif import plug
 from zun_nova.virt import identity
 from zun_nova.virt import images
 from zun_nova.virt import network
@@ -88,9 +89,10 @@ class Servers:
         self._images.ensure(context, image_meta)
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
-            with vif.wait_plugged(self._virtapi, instance, network_info):
+            with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)
                 self._runtime.create(container)
+            self._networks.announce(instance, network_info)
             if power_on:
                 self._runtime.start(container.name)
             on_failure.pop_all()
@@ -104,7 +106,7 @@ class Servers:
         if keep_disk:
             with contextlib.suppress(errors.NotFound):
                 self._runtime.stop(name, 0)
-            vif.unplug_all(instance, network_info)
+            plug.unplug_all(instance, network_info)
         else:
             self._runtime.remove(name)
             self._networks.close(instance, network_info)

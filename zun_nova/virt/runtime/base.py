@@ -253,12 +253,16 @@ class ImageStore(abc.ABC):
         """
 
 
-def load(conf: Any) -> Runtime:
-    """The runtime that conf.zun_nova.engine names.
+class Engine(Runtime, ImageStore):
+    """A whole engine: what the entry points of ``zun_nova.runtimes`` name."""
+
+
+def load(conf: Any) -> Engine:
+    """The engine that conf.zun_nova.engine names.
 
     :raises stevedore.exception.NoMatches: no installed package brings it.
     """
     manager = stevedore.driver.DriverManager(
         NAMESPACE, conf.zun_nova.engine, invoke_on_load=True, invoke_args=(conf,))
-    runtime: Runtime = manager.driver
-    return runtime
+    engine: Engine = manager.driver
+    return engine
