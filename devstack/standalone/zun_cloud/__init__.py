@@ -1,0 +1,1 @@
+"""One real OpenStack cloud on one machine, for development and tests."""

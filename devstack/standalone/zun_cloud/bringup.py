@@ -1,0 +1,121 @@
+"""From nothing to a cloud with a server in it: every service and task, in order, at once."""
+
+from __future__ import annotations
+
+import functools
+import typing
+
+from zun_cloud import content
+from zun_cloud import credentials
+from zun_cloud import databases
+from zun_cloud import graph
+from zun_cloud import hosts
+from zun_cloud import identity
+from zun_cloud import network
+from zun_cloud import service as cloud_service
+from zun_cloud import services
+from zun_cloud import settings as cloud_settings
+from zun_cloud import supervise
+
+
+class BringUp:
+    """One run of ``cloud up``. May be repeated: what is there is left alone."""
+
+    def __init__(self, settings: cloud_settings.Settings) -> None:
+        self.settings = settings
+        self.passwords = credentials.load(settings)
+        self.manager = supervise.Manager(settings)
+        self.databases = databases.Databases(settings, self.passwords)
+        self.services = services.all_services(settings)
+
+    def nodes(self) -> list[graph.Node]:
+        """Everything there is to do."""
+        found = [
+            graph.Node(item.name, functools.partial(self.start, item), item.after)
+            for item in self.services
+        ]
+        found += self._infrastructure_tasks()
+        for host in hosts.all_hosts(self.settings):
+            found += self._host_tasks(host)
+        found += self._content_tasks()
+        return found
+
+    def start(self, item: cloud_service.Service) -> None:
+        self.manager.start(item.name)
+        self.manager.wait_ready(item)
+
+    def _infrastructure_tasks(self) -> list[graph.Node]:
+        node = graph.Node
+        found = [
+            node("directories", self._directories),
+            node("mariadb-files", self.databases.make_files, ("directories",)),
+            node("databases", self.databases.create, ("mariadb",)),
+            node("management", self._management),
+            node("seed", lambda: identity.seed(self.settings, self.passwords), ("keystone",)),
+        ]
+        for schema in databases.schemas(self.settings, self.passwords):
+            prepare = functools.partial(self.databases.prepare, schema)
+            found.append(node(f"schema-{schema.service}", prepare, ("databases",)))
+        return found
+
+    def _directories(self) -> None:
+        for name in ("rabbitmq", "neutron", "glance/images", "glance/staging", "glance/tasks",
+                     "keystone"):
+            self.settings.directory("data", *name.split("/"))
+
+    def _management(self) -> None:
+        if self.settings.computes > 1:
+            network.make_management_bridge(self.settings)
+
+    def _host_tasks(self, host: hosts.Host) -> list[graph.Node]:
+        node, number = graph.Node, host.number
+        found = [
+            node(f"ovs-files-{number}", lambda: network.make_database_files(host)),
+            node(f"ovs-setup-{number}", lambda: network.configure_switch(host),
+                 (f"ovsdb-{number}",)),
+            node(f"bridges-{number}", lambda: network.make_provider_bridge(host),
+                 (f"ovs-vswitchd-{number}",)),
+            node(f"engine-files-{number}", lambda: self._engine_files(host), ("directories",)),
+        ]
+        if not host.is_machine:
+            found += [
+                node(f"off-{number}", lambda: self._forget_power(host)),
+                node(f"power-{number}", lambda: self._power(host),
+                     (host.name, "management", "bridges-1")),
+            ]
+        return found
+
+    def _engine_files(self, host: hosts.Host) -> None:
+        (host.directory / "nova" / "instances").mkdir(parents=True, exist_ok=True)
+
+    def _forget_power(self, host: hosts.Host) -> None:
+        """A note of the last boot must not be taken for this one's."""
+        if not self.manager.process(host.name).up:
+            host.pid_file.unlink(missing_ok=True)
+            (host.run / "ready").unlink(missing_ok=True)
+
+    def _power(self, host: hosts.Host) -> None:
+        if host.pid_file.exists():
+            return
+        pid = self.manager.process(host.name).pid
+        network.cable(host, hosts.wait_powered(host, pid or 0))
+
+    def _content_tasks(self) -> list[graph.Node]:
+        node = graph.Node
+        names = [host.name for host in hosts.all_hosts(self.settings)]
+        computes = tuple(f"nova-compute-{host.number}" for host in hosts.all_hosts(self.settings))
+        return [
+            node("flavors", lambda: content.make_flavors(self.admin()), ("seed", "nova-api")),
+            node("image", lambda: content.make_image(self.admin(), self.settings),
+                 ("seed", "glance")),
+            node("networks", lambda: content.make_networks(self.admin(), self.settings),
+                 ("seed", "neutron")),
+            node("compute hosts", lambda: content.wait_hosts(self.admin(), names),
+                 ("nova-api", "nova-scheduler", *computes)),
+        ]
+
+    def admin(self) -> typing.Any:
+        return identity.connect(self.settings, self.passwords, "admin")
+
+    def demo(self) -> typing.Any:
+        return identity.connect(self.settings, self.passwords, "demo")

@@ -1,0 +1,91 @@
+"""The commands of ``cloud``.
+
+Runs twice: with the machine's Python, which may have to make the virtual environment first,
+and then, from there, with everything the cloud is made of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import typing
+
+from zun_cloud import errors
+from zun_cloud import install
+from zun_cloud import settings as cloud_settings
+
+
+def main(argv: typing.Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    try:
+        return _dispatch(options)
+    except errors.CloudError as exc:
+        print(f"cloud: {exc}", file=sys.stderr)
+        if exc.log:
+            print(f"\n--- last lines of {exc.log}\n{errors.tail(exc.log)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("cloud: interrupted; `cloud up` goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cloud", description="One OpenStack cloud on one machine.")
+    parser.add_argument("--state-dir", metavar="DIR", help="where everything lives")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="install, start and fill whatever is missing")
+    up.add_argument("--computes", type=int, metavar="N", help="number of compute hosts")
+    up.add_argument("--with", dest="extras", action="append", metavar="NAME",
+                    help="an optional service")
+    up.add_argument("--port-base", type=int, metavar="PORT", help="first port of the services")
+    up.add_argument("--no-server", action="store_true", help="boot no first server")
+    commands.add_parser("status", help="what runs; exit code 0 only when all is well")
+    commands.add_parser("down", help="stop everything; data stays")
+    commands.add_parser("reset", help="stop everything and forget the data")
+    commands.add_parser("leftovers", help="what a cloud that is down left on the machine")
+    logs = commands.add_parser("logs", help="a service's log")
+    logs.add_argument("service")
+    logs.add_argument("-f", "--follow", action="store_true")
+    restart = commands.add_parser("restart", help="restart one service")
+    restart.add_argument("service")
+    env = commands.add_parser("env", help="shell lines for the openstack client")
+    env.add_argument("--user", choices=("admin", "demo"), default="admin")
+    test = commands.add_parser("test", help="run the test suites")
+    test.add_argument("names", nargs="*", metavar="SUITE")
+    return parser
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    choices = {
+        "computes": getattr(options, "computes", None),
+        "extras": getattr(options, "extras", None),
+        "port_base": getattr(options, "port_base", None),
+    }
+    settings = cloud_settings.load(options.state_dir, choices)
+    if sys.prefix != str(settings.venv):
+        return _first_stage(options, settings)
+    from zun_cloud import commands  # noqa: PLC0415  (needs the virtual environment)
+
+    return commands.run(options, settings, choices)
+
+
+def _first_stage(options: argparse.Namespace, settings: cloud_settings.Settings) -> int:
+    """Install if the command may, then go on inside the virtual environment."""
+    began = os.environ.setdefault("ZUN_CLOUD_BEGAN", str(time.time()))
+    if options.command in ("up", "test"):
+        install.check_disk(settings)
+        install.everything(settings, lambda name, seconds: _report(float(began), name, seconds))
+    python = settings.venv / "bin/python"
+    if not python.exists():
+        if options.command in ("down", "reset", "leftovers", "status"):
+            print(f"no cloud in {settings.state}")
+            return 3 if options.command == "status" else 0
+        raise errors.CloudError(f"no cloud in {settings.state}; `cloud up` makes one")
+    environment = {**os.environ, "PYTHONPATH": str(cloud_settings.STANDALONE)}
+    os.execve(python, [str(python), "-m", "zun_cloud", *sys.argv[1:]], environment)
+
+
+def _report(began: float, name: str, seconds: float) -> None:
+    print(f"{time.time() - began:7.1f} s  {name} ({seconds:.1f} s)", flush=True)

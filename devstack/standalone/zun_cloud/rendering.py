@@ -1,0 +1,114 @@
+"""Configuration files from templates.
+
+One list says which template becomes which file. Nothing else writes configuration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import typing
+
+import jinja2
+
+from zun_cloud import credentials
+from zun_cloud import hosts
+from zun_cloud import settings as cloud_settings
+
+TEMPLATES = cloud_settings.HERE / "templates"
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One file to be rendered."""
+
+    template: str
+    path: pathlib.Path
+    host: hosts.Host | None = None
+    mode: int = 0o600
+    extra: typing.Mapping[str, typing.Any] = dataclasses.field(default_factory=dict)
+
+
+def render(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str]) -> None:
+    """Write every configuration file. May be repeated: the result depends on nothing else."""
+    environment = make_environment()
+    for output in [*control_files(settings), *_host_files(settings)]:
+        text = render_one(environment, output, settings, passwords)
+        output.path.parent.mkdir(parents=True, exist_ok=True)
+        credentials.write_private(output.path, text, output.mode)
+    # Nova looks for its paste file beside nova.conf and nowhere else.
+    shutil.copy(settings.venv / "etc/nova/api-paste.ini", settings.etc / "nova/api-paste.ini")
+
+
+def make_environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (these are configuration files, not HTML)
+    )
+
+
+def render_one(
+    environment: jinja2.Environment,
+    output: Output,
+    settings: cloud_settings.Settings,
+    passwords: typing.Mapping[str, str],
+) -> str:
+    """The text of one file."""
+    template = environment.get_template(output.template)
+    host = output.host or hosts.Host(settings, 1)
+    return template.render(
+        s=settings, host=host, passwords=passwords, on_host=output.host is not None, **output.extra
+    )
+
+
+def control_files(settings: cloud_settings.Settings) -> list[Output]:
+    """The files of the control plane."""
+    etc = settings.etc
+    files = [
+        Output("keystone.conf", etc / "keystone/keystone.conf"),
+        Output("placement.conf", etc / "placement/placement.conf"),
+        Output("glance-api.conf", etc / "glance/glance-api.conf"),
+        Output("neutron.conf", etc / "neutron/neutron.conf"),
+        Output("ml2_conf.ini", etc / "neutron/ml2_conf.ini"),
+        Output("nova.conf", etc / "nova/nova.conf"),
+        Output("my.cnf", etc / "my.cnf"),
+        Output("rabbitmq.conf", etc / "rabbitmq.conf"),
+    ]
+    files += [
+        Output("uwsgi.ini", etc / f"uwsgi/{name}.ini", extra={"name": name, **api})
+        for name, api in APIS.items()
+    ]
+    return files
+
+
+# The WSGI applications: module, processes, threads.
+APIS: dict[str, dict[str, typing.Any]] = {
+    "keystone": {"module": "keystone.wsgi.api", "processes": 2, "threads": 4},
+    "placement": {"module": "placement.wsgi.api", "processes": 1, "threads": 8},
+    "glance": {"module": "glance.wsgi.api", "processes": 1, "threads": 8},
+    "neutron": {"module": "neutron.wsgi.api", "processes": 1, "threads": 8},
+    "nova-api": {"module": "nova.wsgi.osapi_compute", "processes": 1, "threads": 8},
+    "nova-metadata": {"module": "nova.wsgi.metadata", "processes": 1, "threads": 4},
+}
+
+
+def _host_files(settings: cloud_settings.Settings) -> list[Output]:
+    files = []
+    for host in hosts.all_hosts(settings):
+        files += [
+            Output("nova.conf", host.etc / "nova.conf", host),
+            Output("ovn_metadata_agent.ini", host.etc / "ovn_metadata_agent.ini", host),
+            Output("containerd.toml", host.etc / "containerd.toml", host),
+            Output("docker.json", host.etc / "docker.json", host),
+        ]
+        if not host.is_machine:
+            files += [
+                Output("host-init.sh", host.etc / "init.sh", host, 0o700),
+                Output("host-enter.sh", host.enter_script, host, 0o700),
+            ]
+    return files

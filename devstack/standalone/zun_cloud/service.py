@@ -1,0 +1,43 @@
+"""What a service is, for whoever defines one and whoever runs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import typing
+
+from zun_cloud import health
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One program the process manager keeps.
+
+    :param after: what must be well before it starts: names of services and of tasks.
+    :param env: added to the process manager's environment.
+    :param files: configuration it reads only at start; a change of one restarts it.
+    :param ready: tells that it can be used.
+    :param port: where it listens, for people; None for none.
+    :param host: the compute host it belongs to; None for the control plane.
+    :param restart: start it again when it dies.
+    :param stop_seconds: how long it may take to end before it is killed.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    env: typing.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: tuple[pathlib.Path, ...] = ()
+    ready: health.Check = dataclasses.field(default_factory=health.Running)
+    port: int | None = None
+    host: int | None = None
+    restart: bool = True
+    stop_seconds: int = 10
+
+    def fingerprint(self) -> str:
+        """Changes when a configuration file does."""
+        digest = hashlib.sha256()
+        for path in self.files:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,208 @@
+"""The process manager: supervisor, over its unix socket.
+
+supervisord runs with a small fixed environment in which ``ZUN_CLOUD_OWNER`` names the state
+directory. Every process it starts inherits that mark, which is how ``leftovers`` tells this
+cloud's processes from all others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import shlex
+import subprocess
+import time
+import typing
+import xmlrpc.client
+
+import supervisor.xmlrpc
+
+from zun_cloud import credentials
+from zun_cloud import errors
+from zun_cloud import rendering
+from zun_cloud import service as cloud_service
+from zun_cloud import settings as cloud_settings
+
+OWNER = "ZUN_CLOUD_OWNER"
+UP = {"STARTING", "RUNNING"}
+
+# supervisor's own fault codes, from supervisor.xmlrpc.Faults.
+NOT_RUNNING = supervisor.xmlrpc.Faults.NOT_RUNNING
+ALREADY_STARTED = supervisor.xmlrpc.Faults.ALREADY_STARTED
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """What the process manager says of one service."""
+
+    name: str
+    state: str
+    pid: int | None
+    detail: str
+
+    @property
+    def up(self) -> bool:
+        return self.state in UP
+
+
+class Manager:
+    """One supervisord. Methods may be called from any thread."""
+
+    def __init__(self, settings: cloud_settings.Settings) -> None:
+        self._settings = settings
+        self._socket = settings.run / "supervisor.sock"
+        self._config = settings.etc / "supervisord.conf"
+
+    def is_running(self) -> bool:
+        try:
+            self._rpc().supervisor.getState()
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
+
+    def apply(self, services: typing.Sequence[cloud_service.Service]) -> None:
+        """Make these the services it keeps.
+
+        One that is new is added and not started; one that is gone or whose definition or
+        configuration files changed is stopped. Starts supervisord when it does not run.
+        """
+        credentials.write_private(self._config, render(self._settings, services))
+        if not self.is_running():
+            self._launch()
+            return
+        [[added, changed, removed]] = self._call("reloadConfig")
+        for name in [*changed, *removed]:
+            self.stop(name)
+            self._call("removeProcessGroup", name)
+        for name in [*added, *changed]:
+            self._call("addProcessGroup", name)
+
+    def processes(self) -> dict[str, Process]:
+        """All services by name; empty when supervisord does not run."""
+        try:
+            found = self._call("getAllProcessInfo")
+        except errors.CloudError:
+            return {}
+        return {
+            item["name"]: Process(
+                item["name"], item["statename"], item["pid"] or None,
+                item["spawnerr"] or item["description"],
+            )
+            for item in found
+        }
+
+    def process(self, name: str) -> Process:
+        item = self._call("getProcessInfo", name)
+        return Process(name, item["statename"], item["pid"] or None, item["spawnerr"])
+
+    def start(self, name: str) -> None:
+        """Start it unless it runs; does not wait."""
+        try:
+            self._call("startProcess", name, False)
+        except xmlrpc.client.Fault as exc:
+            if exc.faultCode != ALREADY_STARTED:
+                raise errors.CloudError(
+                    f"{name}: {exc.faultString}", self._settings.log_of(name)
+                ) from exc
+
+    def stop(self, name: str) -> None:
+        """Stop it if it runs; returns when it has ended."""
+        try:
+            self._call("stopProcess", name, True)
+        except xmlrpc.client.Fault as exc:
+            if exc.faultCode != NOT_RUNNING:
+                raise errors.CloudError(f"{name}: {exc.faultString}") from exc
+
+    def wait_ready(self, service: cloud_service.Service, timeout: float = 120) -> None:
+        """Wait until the service can be used.
+
+        :raises CloudError: it died for good or is not well in time; names its log.
+        """
+        log = self._settings.log_of(service.name)
+        deadline = time.monotonic() + timeout
+        while True:
+            process = self.process(service.name)
+            if process.up and service.ready():
+                return
+            if process.state in {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}:
+                raise errors.CloudError(f"{service.name} ended ({process.state})", log)
+            if time.monotonic() > deadline:
+                raise errors.CloudError(f"{service.name} is not ready after {timeout:.0f} s", log)
+            time.sleep(0.1)
+
+    def shutdown(self, timeout: float = 30) -> None:
+        """End supervisord; it stops what still runs."""
+        if not self.is_running():
+            return
+        self._call("shutdown")
+        deadline = time.monotonic() + timeout
+        while self.is_running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def _launch(self) -> None:
+        environment = {
+            "PATH": f"{self._settings.venv}/bin:/usr/local/sbin:/usr/sbin:/sbin:"
+                    "/usr/local/bin:/usr/bin:/bin",
+            "HOME": "/root",
+            "LANG": "C.UTF-8",
+            OWNER: str(self._settings.state),
+        }
+        command = [self._settings.program("supervisord"), "-c", str(self._config)]
+        log = self._settings.log / "supervisord.log"
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
+        if done.returncode:
+            raise errors.CloudError(f"supervisord: {done.stderr.strip()}", log)
+        deadline = time.monotonic() + 15
+        while not self.is_running():
+            if time.monotonic() > deadline:
+                raise errors.CloudError("supervisord does not answer", log)
+            time.sleep(0.05)
+
+    def _rpc(self) -> xmlrpc.client.ServerProxy:
+        transport = supervisor.xmlrpc.SupervisorTransport(
+            None, None, serverurl=f"unix://{self._socket}"
+        )
+        # The address only satisfies ServerProxy: the transport goes to the socket.
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+    def _call(self, method: str, *arguments: typing.Any) -> typing.Any:
+        try:
+            return getattr(self._rpc().supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException) as exc:
+            raise errors.CloudError("the process manager does not run") from exc
+
+
+def render(
+    settings: cloud_settings.Settings, services: typing.Sequence[cloud_service.Service]
+) -> str:
+    """The process manager's configuration."""
+    environment = rendering.make_environment()
+    environment.filters["supervisor_word"] = _word
+    programs = [
+        {
+            "name": item.name,
+            "command": item.command,
+            "environment": _environment(item),
+            "restart": item.restart,
+            "stop_seconds": item.stop_seconds,
+        }
+        for item in services
+    ]
+    return environment.get_template("supervisord.conf").render(s=settings, services=programs)
+
+
+def _environment(item: cloud_service.Service) -> str:
+    # The fingerprint is there only to be compared: supervisor restarts what differs.
+    values = {**item.env, "ZUN_CLOUD_CONFIG": item.fingerprint()}
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
+
+
+def _word(word: str) -> str:
+    return _escaped(shlex.quote(word))
+
+
+def _escaped(text: str) -> str:
+    """supervisor expands %(...)s in what it reads."""
+    return text.replace("%", "%%")

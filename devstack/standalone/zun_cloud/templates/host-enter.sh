@@ -1,0 +1,7 @@
+#!/bin/sh
+# Run a command on compute host {{ host.number }}:  {{ host.enter_script }} ip addr
+set -eu
+read -r pid namespace < {{ host.pid_file }} || { echo "{{ host.name }} is off" >&2; exit 1; }
+# The number may have gone to another process since the host died.
+[ "$(readlink "/proc/$pid/ns/net")" = "$namespace" ] || { echo "{{ host.name }} is off" >&2; exit 1; }
+exec nsenter -t "$pid" -n -m -u -i -p -- "$@"
