@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The veth pair of a port: one end on the host, the other in the server.
+
+Root only: called in the privileged daemon. Every function may be repeated;
+what is as it should be is left alone, so that traffic is not disturbed.
+Besides what is said, all raise OSError and pyroute2's NetlinkError.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import pyroute2
+
+from zun_nova.vif import model
+from zun_nova.vif import namespace
+from zun_nova.vif import peer
+
+#: Host ends carry this and the port's UUID as alias ("ip link" shows it).
+ALIAS_PREFIX = 'zun-nova port '
+
+
+def is_wired(nic: model.Nic, netns_path: str) -> bool:
+    """Whether both ends exist and the inner one is in this namespace."""
+    with pyroute2.IPRoute() as ipr:
+        host = find(ipr, nic.host_device)
+    if host is None or not _is_veth(host):
+        return False
+    return namespace.run(netns_path, peer.is_peer, host.get('link'), host['index'])
+
+
+def create(nic: model.Nic, netns_path: str) -> None:
+    """Make the pair, its inner end at once in this namespace.
+
+    What had the host end's name is deleted before. The inner end gets the
+    port's MAC and MTU; it is down and has a temporary name until
+    :func:`configure`.
+    """
+    delete(nic.host_device)
+    fd = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with pyroute2.IPRoute() as ipr:
+            ipr.link(
+                'add', ifname=nic.host_device, kind='veth', mtu=nic.mtu,
+                peer={'ifname': nic.peer_device, 'address': nic.mac, 'mtu': nic.mtu,
+                      'net_ns_fd': fd})
+            _set_host_end(ipr, nic)
+    finally:
+        os.close(fd)
+
+
+def configure(nic: model.Nic, netns_path: str) -> None:
+    """Make both ends what the port says: up, named, addressed, routed.
+
+    :raises LookupError: there is no such pair.
+    """
+    with pyroute2.IPRoute() as ipr:
+        host = _set_host_end(ipr, nic)
+    namespace.run(netns_path, peer.configure, nic, host.get('link'))
+
+
+def delete(device: str) -> None:
+    """Delete the link and with it its peer; nothing to do when absent."""
+    with pyroute2.IPRoute() as ipr:
+        found = find(ipr, device)
+        if found is None:
+            return
+        try:
+            ipr.link('del', index=found['index'])
+        except pyroute2.NetlinkError as exc:
+            # Its namespace may have died in between and taken it along.
+            if exc.code != errno.ENODEV:
+                raise
+
+
+def peer_index(device: str) -> int:
+    """Index, in its own namespace, of the other end of this veth.
+
+    :raises LookupError: there is no such pair.
+    """
+    with pyroute2.IPRoute() as ipr:
+        host = find(ipr, device)
+    if host is None or not _is_veth(host):
+        raise LookupError(f'there is no veth {device}')
+    index: int = host.get('link')
+    return index
+
+
+def find(ipr: pyroute2.IPRoute, device: str) -> Any | None:
+    """The link of this name as pyroute2 describes it, None when absent."""
+    try:
+        return ipr.link('get', ifname=device)[0]
+    except pyroute2.NetlinkError as exc:
+        if exc.code != errno.ENODEV:
+            raise
+        return None
+
+
+def _is_veth(link: Any) -> bool:
+    return bool(link.get_nested('IFLA_LINKINFO', 'IFLA_INFO_KIND') == 'veth')
+
+
+def _set_host_end(ipr: pyroute2.IPRoute, nic: model.Nic) -> Any:
+    """Bring the host end up, with MTU and alias; returns the link."""
+    host = find(ipr, nic.host_device)
+    if host is None or not _is_veth(host):
+        raise LookupError(f'there is no veth {nic.host_device}')
+    alias = ALIAS_PREFIX + nic.port_id
+    actual = (host.get('state'), host.get('mtu'), host.get('ifalias'))
+    if actual != ('up', nic.mtu, alias):
+        ipr.link('set', index=host['index'], state='up', mtu=nic.mtu, ifalias=alias)
+    return host

@@ -1,0 +1,156 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a Nova VIF asks for inside a server, as data.
+
+Pure: a VIF of Nova's network_info goes in, a :class:`Nic` comes out. This
+module also owns the form in which a Nic crosses the privsep channel, so it
+imports nothing of Nova: the privileged daemon loads it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import ipaddress
+from typing import Any
+
+from kuryr.lib import constants as kuryr_constants
+from kuryr.lib.binding.drivers import utils as kuryr_utils
+
+_Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """One route of a server, through the port it belongs to."""
+
+    #: CIDR; 0.0.0.0/0 or ::/0 is the default route.
+    destination: str
+    #: None: the destination is on the link itself.
+    gateway: str | None = None
+    #: The gateway is in none of the port's subnets, yet reached directly.
+    onlink: bool = False
+
+    @property
+    def version(self) -> int:
+        return ipaddress.ip_network(self.destination).version
+
+    @property
+    def is_default(self) -> bool:
+        return ipaddress.ip_network(self.destination).prefixlen == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Nic:
+    """One network interface of a server and its end on the host."""
+
+    port_id: str
+    mac: str
+    mtu: int
+    #: With the prefix length of their subnets: '10.0.0.5/24', 'fd00::5/64'.
+    addresses: tuple[str, ...]
+    #: Routes on the link come first, default routes last.
+    routes: tuple[Route, ...]
+    #: The end of the veth pair on the host, which is plugged into the switch.
+    host_device: str
+    #: What the other end is called until it is given its ethN.
+    peer_device: str
+    dns: tuple[str, ...] = ()
+
+    @property
+    def has_ipv6(self) -> bool:
+        return any(ipaddress.ip_interface(a).version == 6 for a in self.addresses)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Only what msgpack knows, for the privsep channel."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Nic:
+        """The Nic of which :meth:`to_wire` made this."""
+        fields = dict(wire)
+        for name in ('addresses', 'dns'):
+            fields[name] = tuple(wire[name])
+        fields['routes'] = tuple(Route(**route) for route in wire['routes'])
+        return cls(**fields)
+
+
+def host_device(port_id: str) -> str:
+    """Name of the host's end of a port's veth pair, as in all of Kuryr."""
+    name: str = kuryr_utils.get_veth_pair_names(port_id)[0]
+    return name
+
+
+def nic(vif: Mapping[str, Any]) -> Nic:
+    """Translate a VIF (nova.network.model.VIF, or a dict of its shape)."""
+    port_id = vif['id']
+    network = vif['network']
+    subnets = [s for s in network['subnets'] if s['ips']]
+    interfaces = list(_interfaces(subnets))
+    return Nic(
+        port_id=port_id,
+        mac=vif['address'].lower(),
+        mtu=network.get('meta', {}).get('mtu') or kuryr_constants.DEFAULT_NETWORK_MTU,
+        addresses=tuple(str(i) for i in interfaces),
+        routes=tuple(_routes(subnets, interfaces)),
+        host_device=host_device(port_id),
+        peer_device=kuryr_utils.get_veth_pair_names(port_id)[1],
+        dns=tuple(dict.fromkeys(server['address'] for s in subnets for server in s['dns'])),
+    )
+
+
+def _interfaces(subnets: Iterable[Mapping[str, Any]]) -> Iterator[_Interface]:
+    for subnet in subnets:
+        prefix = ipaddress.ip_network(subnet['cidr']).prefixlen
+        for fixed_ip in subnet['ips']:
+            yield ipaddress.ip_interface(f'{fixed_ip["address"]}/{prefix}')
+
+
+def _routes(
+    subnets: Iterable[Mapping[str, Any]], interfaces: list[_Interface],
+) -> list[Route]:
+    """All routes, at most one to each destination.
+
+    A default route among a subnet's host routes stands instead of its
+    gateway (RFC 3442 says so to DHCP clients, which servers with a guest
+    agent would be). Of several subnets the first one's gateway counts.
+    """
+    found: dict[str, Route] = {}
+    for subnet in subnets:
+        wanted = [(r['cidr'], _address(r['gateway'])) for r in subnet['routes']]
+        gateway = _address(subnet['gateway'])
+        if gateway is not None:
+            default = '::/0' if ipaddress.ip_address(gateway).version == 6 else '0.0.0.0/0'
+            wanted.append((default, gateway))
+        for cidr, via in wanted:
+            destination = str(ipaddress.ip_network(cidr, strict=False))
+            found.setdefault(
+                destination, Route(destination, via, _needs_onlink(via, interfaces)))
+    return sorted(found.values(), key=lambda r: (r.gateway is not None, r.is_default))
+
+
+def _address(ip: Mapping[str, Any] | None) -> str | None:
+    """A gateway's address; Neutron writes 'none' as 0.0.0.0 or :: too."""
+    if ip is None or not ip['address']:
+        return None
+    address = ipaddress.ip_address(ip['address'])
+    return None if address.is_unspecified else str(address)
+
+
+def _needs_onlink(gateway: str | None, interfaces: Iterable[_Interface]) -> bool:
+    if gateway is None:
+        return False
+    address = ipaddress.ip_address(gateway)
+    return not address.is_link_local and not any(address in i.network for i in interfaces)

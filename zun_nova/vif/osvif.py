@@ -1,0 +1,66 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Nova's VIFs as os-vif's, and what this driver cannot plug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova.network import model as network_model
+from nova.network import os_vif_util
+
+from zun_nova import errors
+from zun_nova.vif import model
+
+_UNBOUND = (
+    'Neutron could not bind it to this host (vif type {type!r}). See neutron-server.log for '
+    'the reason; most often this host runs no Neutron agent or ovn-controller that is alive '
+    '("openstack network agent list"), or calls itself otherwise than nova-compute does '
+    '(host in nova.conf, external_ids:hostname in Open vSwitch).')
+
+_UNSUPPORTED = (
+    'vif type {type!r} with vnic type {vnic!r} cannot be wired to a container; use ports of '
+    "vnic type 'normal' that ML2/OVN or ML2/Open vSwitch binds as vif type 'ovs'.")
+
+_HYBRID = (
+    'hybrid plugging is not supported; set firewall_driver = openvswitch for '
+    'neutron-openvswitch-agent.')
+
+
+def from_nova(vif: Mapping[str, Any]) -> Any:
+    """The os-vif object that plugs this VIF's host end.
+
+    :raises errors.VifError: it cannot be plugged; the reason names the cure.
+    """
+    _check(vif)
+    result = os_vif_util.nova_to_osvif_vif(vif)
+    result.vif_name = model.host_device(vif['id'])
+    profile = result.port_profile
+    profile.create_port = True
+    # ML2/OVN asks for a tap by default; os-vif would make one with the
+    # server's MAC where our veth belongs.
+    if 'create_tap' in profile.fields:
+        profile.create_tap = False
+    return result
+
+
+def _check(vif: Mapping[str, Any]) -> None:
+    kind = vif['type']
+    vnic = vif.get('vnic_type', network_model.VNIC_TYPE_NORMAL)
+    if kind in (network_model.VIF_TYPE_UNBOUND, network_model.VIF_TYPE_BINDING_FAILED, None):
+        raise errors.VifError(vif['id'], _UNBOUND.format(type=kind))
+    if kind != network_model.VIF_TYPE_OVS or vnic != network_model.VNIC_TYPE_NORMAL:
+        raise errors.VifError(vif['id'], _UNSUPPORTED.format(type=kind, vnic=vnic))
+    if vif['details'].get(network_model.VIF_DETAILS_OVS_HYBRID_PLUG, False):
+        raise errors.VifError(vif['id'], _HYBRID)
