@@ -109,7 +109,7 @@ class ContainerInfo:
     image_id: str
     #: Of the first process, in the engine's pid namespace; None unless running.
     pid: int | None
-    #: Of the last run; None before the first one has ended.
+    #: Of the last run; None before the first one has ended, and while it runs.
     exit_code: int | None
     oom_killed: bool
     #: The engine's words on why it could not start, '' when it could.

@@ -1,0 +1,177 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Docker as the engine that runs servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import pathlib
+import re
+from typing import Any
+
+from zun_nova import errors
+from zun_nova.virt import spec as container_spec
+from zun_nova.virt.runtime import base
+from zun_nova.virt.runtime import docker_answer
+from zun_nova.virt.runtime import docker_client
+from zun_nova.virt.runtime import docker_errors
+from zun_nova.virt.runtime import docker_images
+from zun_nova.virt.runtime import docker_logs
+from zun_nova.virt.runtime import docker_network
+from zun_nova.virt.runtime import docker_request
+
+# Docker takes such a name for the beginning of a container's id as well.
+_LIKE_AN_ID = re.compile('[0-9a-f]{1,64}')
+
+_MOUNTINFO = pathlib.Path('/proc/self/mountinfo')
+_CHUNK = 64 * 1024
+# Lines are asked for by number, bytes are wanted: begin with lines of this
+# length, then ask for many more.
+_LINE_BYTES = 64
+_MORE_LINES = 16
+
+
+class DockerRuntime(docker_images.Images, base.Runtime):
+    """Docker 20.10 or newer at a unix socket.
+
+    Connects with the first call, not before.
+
+    :param conf: ConfigOpts with the options of zun_nova.conf.
+    """
+
+    def __init__(self, conf: Any) -> None:
+        super().__init__(docker_client.Engine(
+            conf.zun_nova.docker_url, conf.zun_nova.engine_timeout))
+        self._networks = docker_network.Networks(self._engine, self)
+        self._disk_quota: bool | None = None
+
+    def info(self) -> base.EngineInfo:
+        with self._engine.ask('read what the engine is') as client:
+            answer = client.info()
+            api_version = client.api_version
+        info = docker_answer.info(answer, api_version, _MOUNTINFO.read_text())
+        self._disk_quota = info.capabilities.disk_quota
+        return info
+
+    def list(self, labels: Mapping[str, str]) -> list[base.ContainerSummary]:
+        wanted = [f'{name}={value}' for name, value in labels.items()]
+        with self._engine.ask('list containers') as client:
+            rows = client.containers(all=True, filters={'label': wanted})
+        return [docker_answer.summary(row) for row in rows]
+
+    def inspect(self, name: str) -> base.ContainerInfo:
+        with self._engine.ask(f'inspect container {name}') as client:
+            return docker_answer.container(_inspect(client, name))
+
+    def create(self, spec: container_spec.ContainerSpec) -> str:
+        disk_quota = self._disk_quota
+        if disk_quota is None:
+            disk_quota = self.info().capabilities.disk_quota
+        with self._engine.ask(f'create container {spec.name}') as client:
+            answer = client.create_container_from_config(
+                docker_request.container(spec, disk_quota), spec.name)
+        container_id: str = answer['Id']
+        return container_id
+
+    def start(self, name: str) -> None:
+        operation = f'start container {name}'
+        try:
+            with self._engine.ask(operation, docker_errors.START_KINDS) as client:
+                client.start(_exact(client, name))
+        except errors.NotFound as ex:
+            self.inspect(name)   # raises NotFound when it is the container that is missing
+            raise errors.Conflict(
+                operation, 'the network it was created for was closed; create it anew') from ex
+
+    def stop(self, name: str, timeout: int) -> None:
+        with self._engine.ask(f'stop container {name}') as client:
+            # The SDK waits this much longer for the answer. A paused container
+            # gets the signal when Docker thaws it.
+            client.stop(_exact(client, name), timeout=timeout)
+
+    def pause(self, name: str) -> None:
+        try:
+            with self._engine.ask(f'pause container {name}') as client:
+                client.pause(_exact(client, name))
+        except errors.Conflict:
+            if self.inspect(name).state is not base.State.PAUSED:
+                raise
+
+    def unpause(self, name: str) -> None:
+        try:
+            with self._engine.ask(f'unpause container {name}') as client:
+                client.unpause(_exact(client, name))
+        except (errors.NotFound, errors.EngineUnavailable, errors.EngineTimeout):
+            raise
+        except errors.EngineError:   # that it is not paused is a 500
+            if self.inspect(name).state is base.State.PAUSED:
+                raise
+
+    def remove(self, name: str) -> None:
+        try:
+            with self._engine.ask(f'remove container {name}') as client:
+                _exact(client, name)
+        except errors.NotFound:
+            return
+        self._engine.remove_container(name)
+
+    def logs(self, name: str, max_bytes: int) -> bytes:
+        with self._engine.ask(f'read the output of container {name}') as client:
+            container = _inspect(client, name)
+            lines = max_bytes // _LINE_BYTES + 1
+            seen = -1
+            while True:
+                tail = self._tail(client, container, lines, max_bytes)
+                if tail.total >= max_bytes or tail.total == seen:
+                    return tail.bytes()
+                seen = tail.total
+                lines *= _MORE_LINES
+
+    def open_network(self, network: container_spec.NetworkSpec) -> str:
+        return self._networks.open(network)
+
+    def network_path(self, name: str) -> str:
+        return self._networks.path(name)
+
+    def close_network(self, name: str) -> None:
+        self._networks.close(name)
+
+    def _tail(self, client: Any, container: Mapping[str, Any], lines: int,
+              max_bytes: int) -> docker_logs.Tail:
+        """The end of the last lines a container wrote."""
+        # The SDK's logs() reads the output of a terminal byte by byte.
+        tail = docker_logs.Tail(max_bytes)
+        with self._engine.stream(
+                client, 'GET', f'/containers/{docker_client.quoted(container["Id"])}/logs',
+                params={'stdout': '1', 'stderr': '1', 'tail': str(lines)}) as response:
+            chunks = response.iter_content(_CHUNK)
+            if not container['Config']['Tty']:
+                chunks = docker_logs.payloads(chunks)
+            for chunk in chunks:
+                tail.feed(chunk)
+        return tail
+
+
+def _inspect(client: Any, name: str) -> Mapping[str, Any]:
+    """Docker's own answer for the container of exactly this name."""
+    answer: Mapping[str, Any] = client.inspect_container(name)
+    if answer['Name'] != f'/{name}':
+        raise errors.NotFound(f'find container {name}', f'there is only {answer["Name"][1:]}')
+    return answer
+
+
+def _exact(client: Any, name: str) -> str:
+    """The name, after a look when Docker could take it for the beginning of an id."""
+    if _LIKE_AN_ID.fullmatch(name):
+        _inspect(client, name)
+    return name

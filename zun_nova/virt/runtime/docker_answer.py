@@ -1,0 +1,122 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What Docker answers, as the runtime interface's own types; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import pathlib
+from typing import Any
+
+from zun_nova.virt.runtime import base
+
+_STATES = {
+    'created': base.State.CREATED,
+    'running': base.State.RUNNING,
+    # Only with a restart policy, which is never set here.
+    'restarting': base.State.RUNNING,
+    'paused': base.State.PAUSED,
+    'exited': base.State.EXITED,
+    'removing': base.State.DEAD,
+    'dead': base.State.DEAD,
+}
+
+# Docker lists containerd's shims among the runtimes; they are no choice of their own.
+_SHIM_PREFIX = 'io.containerd.'
+# Their sandbox is sized when it starts.
+_FIXED_SIZE_RUNTIMES = ('runsc', 'kata')
+_QUOTA_DRIVERS = ('btrfs', 'zfs')
+_NEVER = '0001-01-01T00:00:00Z'
+
+
+def summary(row: Mapping[str, Any]) -> base.ContainerSummary:
+    """One row of /containers/json."""
+    return base.ContainerSummary(
+        id=row['Id'],
+        # Links of other containers give it more names, all with a second slash.
+        name=next((name[1:] for name in row['Names'] or () if '/' not in name[1:]), ''),
+        state=_STATES.get(row['State'], base.State.DEAD),
+        labels=row['Labels'] or {},
+    )
+
+
+def container(answer: Mapping[str, Any]) -> base.ContainerInfo:
+    """The answer to /containers/NAME/json."""
+    state = answer['State']
+    running = state['Running']
+    return base.ContainerInfo(
+        id=answer['Id'],
+        name=answer['Name'].removeprefix('/'),
+        state=_STATES.get(state['Status'], base.State.DEAD),
+        labels=answer['Config']['Labels'] or {},
+        image_id=answer['Image'],
+        pid=state['Pid'] or None,
+        exit_code=None if running or state['FinishedAt'] == _NEVER else state['ExitCode'],
+        oom_killed=state['OOMKilled'],
+        error=state['Error'],
+    )
+
+
+def network_path(answer: Mapping[str, Any]) -> str | None:
+    """The namespace that a running holder holds open; None when it does not run."""
+    if not answer['State']['Running']:
+        return None   # SandboxKey still names the file of the last run
+    key: str = answer['NetworkSettings'].get('SandboxKey') or ''
+    return key or f'/proc/{answer["State"]["Pid"]}/ns/net'
+
+
+def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.EngineInfo:
+    """The answer to /info.
+
+    :param mountinfo: content of /proc/self/mountinfo where the engine keeps its data.
+    """
+    default_runtime = answer['DefaultRuntime']
+    return base.EngineInfo(
+        name='docker',
+        version=answer['ServerVersion'],
+        api_version=api_version,
+        architecture=answer['Architecture'],
+        cpus=answer['NCPU'],
+        memory_bytes=answer['MemTotal'],
+        data_root=answer['DockerRootDir'],
+        storage_driver=answer['Driver'],
+        runtimes=tuple(sorted(
+            name for name in answer['Runtimes'] if not name.startswith(_SHIM_PREFIX))),
+        default_runtime=default_runtime,
+        live_restore=answer['LiveRestoreEnabled'],
+        capabilities=base.Capabilities(
+            update_limits=not default_runtime.startswith(_FIXED_SIZE_RUNTIMES),
+            disk_quota=_disk_quota(answer, mountinfo),
+        ),
+    )
+
+
+def _disk_quota(answer: Mapping[str, Any], mountinfo: str) -> bool:
+    """Whether the storage driver can limit a writable layer, as far as can be told."""
+    if answer['Driver'] in _QUOTA_DRIVERS:
+        return True
+    status = dict(answer['DriverStatus'] or ())
+    return (answer['Driver'] == 'overlay2' and status.get('Backing Filesystem') == 'xfs'
+            and _has_project_quota(mountinfo, answer['DockerRootDir']))
+
+
+def _has_project_quota(mountinfo: str, path: str) -> bool:
+    """Whether the mount that holds path has project quotas on; see proc(5) for the format."""
+    best: tuple[int, str] = (0, '')
+    for line in mountinfo.splitlines():
+        fields = line.split()
+        mounted, options = fields[4], fields[-1]
+        # ">=": of two mounts on one directory the later one is seen.
+        if pathlib.PurePath(path).is_relative_to(mounted) and len(mounted) >= best[0]:
+            best = (len(mounted), options)
+    return not {'pquota', 'prjquota'}.isdisjoint(best[1].split(','))

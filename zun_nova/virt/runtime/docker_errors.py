@@ -1,0 +1,148 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From what Docker and the way to it answer, to the kinds of zun_nova.errors.
+
+The only place that looks at status codes and at the engine's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import re
+from typing import Any
+
+import docker.errors
+import requests
+import urllib3.exceptions
+
+from zun_nova import errors
+
+#: Kind by HTTP status; what is not listed is a plain EngineError.
+KINDS: Mapping[int, type[errors.EngineError]] = {
+    400: errors.InvalidRequest,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    501: errors.Unsupported,
+    503: errors.EngineUnavailable,
+}
+
+#: The same for the call that starts a process. It has no arguments the engine
+#: could refuse: 400 is a command that does not exist, 500 all other reasons.
+START_KINDS: Mapping[int, type[errors.EngineError]] = {
+    **KINDS, 400: errors.StartFailed, 500: errors.StartFailed}
+
+# Refusals of a create request that Docker answers with 500.
+_REFUSED = re.compile(
+    r'is not a directory|--storage-opt|invalid --security-opt|invalid volume|invalid mount')
+
+# OCI runtimes say why a process did not start in their own words: runc, crun, runsc.
+_CAUSES = [(re.compile(pattern), words) for pattern, words in (
+    (r'exec: \\?"([^"\\]*)\\?": executable file not found',
+     'its command {0!r} is not in the image'),
+    (r'exec: \\?"([^"\\]*)\\?": stat [^:]*: no such file',
+     'its command {0!r} is not in the image'),
+    (r'executable file `([^`]*)` not found', 'its command {0!r} is not in the image'),
+    (r'error finding executable "([^"]*)"', 'its command {0!r} is not in the image'),
+    (r'exec: \\?"([^"\\]*)\\?": permission denied', 'its command {0!r} is no executable file'),
+    (r'exec: \\?"([^"\\]*)\\?": is a directory', 'its command {0!r} is a directory'),
+    (r'exec format error', 'its command is made for another processor architecture'),
+    (r'unable to find user ([^:]*):', 'its user {0!r} is not in /etc/passwd of the image'),
+    (r'unable to find group ([^:]*):', 'its group {0!r} is not in /etc/group of the image'),
+    (r'sysctl "([^"]*)" is not in a separate kernel namespace',
+     'its sysctl {0} would change the whole host'),
+    (r'[Nn]o command specified', 'neither the image nor its owner names a command'),
+)]
+
+_NOISE = re.compile(
+    r'^((failed to create shim task|failed to create task for container'
+    r'|OCI runtime create failed|runc create failed'
+    r'|unable to start container process|error during container init): )+|: unknown$')
+
+
+@contextlib.contextmanager
+def translate(operation: str, url: str,
+              kinds: Mapping[int, type[errors.EngineError]] = KINDS) -> Iterator[None]:
+    """Turn what the body raises into an errors.EngineError.
+
+    :param operation: what is asked, as a verb phrase ("start container X").
+    :param url: of the engine, for the message when it does not answer.
+    :param kinds: error by HTTP status.
+    """
+    try:
+        yield
+    except requests.exceptions.HTTPError as ex:   # docker.errors.APIError is one
+        response: Any = ex.response
+        raise answered(operation, response.status_code, _message(response), kinds) from ex
+    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as ex:
+        # OSError is the base of the errors of requests, too.
+        if any(_is_timeout(link) for link in _chain(ex)):
+            raise errors.EngineTimeout(
+                operation, f'the engine at {url} did not answer in time') from ex
+        raise errors.EngineUnavailable(
+            operation, f'no engine answers at {url}: {_reason(ex)}') from ex
+
+
+def answered(operation: str, status: int, message: str,
+             kinds: Mapping[int, type[errors.EngineError]] = KINDS) -> errors.EngineError:
+    """The error for an answer of the engine.
+
+    :param message: the engine's words.
+    """
+    kind = kinds.get(status, errors.EngineError)
+    if kind is errors.EngineError and _REFUSED.search(message):
+        kind = errors.InvalidRequest
+    return kind(operation, plain(message))
+
+
+def plain(message: str) -> str:
+    """The engine's words on a failure, in words for the owner of the server."""
+    for pattern, words in _CAUSES:
+        found = pattern.search(message)
+        if found:
+            return words.format(*found.groups())
+    return _NOISE.sub('', message.strip())
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(response.json()['message'])
+    except (ValueError, KeyError, TypeError):
+        return response.text.strip() or f'status {response.status_code}'
+
+
+def _chain(ex: BaseException) -> Iterator[BaseException]:
+    """The error and all it was made from: requests and urllib3 nest them as arguments."""
+    todo: list[object] = [ex]
+    seen: set[int] = set()
+    while todo:
+        link = todo.pop()
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        todo += [*link.args, link.__cause__, link.__context__]
+
+
+def _is_timeout(ex: BaseException) -> bool:
+    return isinstance(
+        ex, TimeoutError | requests.exceptions.Timeout | urllib3.exceptions.TimeoutError)
+
+
+def _reason(ex: BaseException) -> str:
+    """What the system said of it, such as "Connection refused"."""
+    for link in _chain(ex):
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+    return str(ex)

@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What to run, as the JSON that Docker's create call takes; pure.
+
+https://docs.docker.com/engine/api/v1.41/#tag/Container/operation/ContainerCreate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zun_nova.virt import spec as container_spec
+
+# Output is kept in two files, so that half of it is left right after a rotation.
+_LOG_FILES = 2
+_LOG_FILE_MIN = 4096
+
+# The holder does nothing; this is what runc itself needs while it starts one.
+# No OomScoreAdj: below 0 it needs CAP_SYS_RESOURCE, and the kernel takes a
+# process of one page last anyway.
+_HOLDER_MEMORY = 16 * 1024 * 1024
+_HOLDER_PIDS = 16
+
+
+def holder_name(network: str) -> str:
+    """The container that holds the network namespace of this name."""
+    return f'{network}-net'
+
+
+def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str, Any]:
+    """The request for a server's container.
+
+    Its own process is pid 1: images expect that (an init system refuses
+    anything else), though a process without handler of its stop signal then
+    takes the whole grace time to stop.
+
+    :param disk_quota: the engine can limit the writable layer.
+    """
+    request = {
+        'Image': spec.image,
+        'Env': [f'{name}={value}' for name, value in spec.env.items()],
+        'Labels': dict(spec.labels),
+        'Tty': spec.tty,
+        # So that a console can be attached later.
+        'OpenStdin': spec.tty,
+        'HostConfig': _host_config(spec, disk_quota),
+    }
+    request |= _given({
+        'Entrypoint': _listed(spec.command),
+        'Cmd': _listed(spec.args),
+        'User': spec.user,
+        'WorkingDir': spec.working_dir,
+        'StopSignal': spec.stop_signal,
+    })
+    return request
+
+
+def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
+    """The request for the container that holds a network namespace.
+
+    Host name and name servers are its: Docker refuses them in containers that
+    join a namespace, and gives those the holder's.
+    """
+    return {
+        'Image': image,
+        'Hostname': network.hostname,
+        'Labels': dict(network.labels),
+        'HostConfig': {
+            'NetworkMode': 'none',
+            'Dns': list(network.dns_servers),
+            'DnsSearch': list(network.dns_search),
+            'IpcMode': 'none',
+            'ReadonlyRootfs': True,
+            'CapDrop': ['ALL'],
+            'SecurityOpt': ['no-new-privileges'],
+            'Memory': _HOLDER_MEMORY,
+            'MemorySwap': _HOLDER_MEMORY,
+            'PidsLimit': _HOLDER_PIDS,
+            'RestartPolicy': {'Name': 'no'},
+            'LogConfig': {'Type': 'none', 'Config': {}},
+            # Sandboxing runtimes keep their own network stack: only runc makes
+            # a namespace of the kernel, whatever the engine's default is.
+            'Runtime': 'runc',
+        },
+    }
+
+
+def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str, Any]:
+    network = 'none' if spec.network is None else f'container:{holder_name(spec.network)}'
+    config: dict[str, Any] = {
+        'NetworkMode': network,
+        'RestartPolicy': {'Name': 'no'},
+        'Init': False,
+        'Privileged': False,
+        'CapDrop': list(spec.security.cap_drop),
+        'SecurityOpt': ['no-new-privileges'] if spec.security.no_new_privileges else [],
+        'Sysctls': dict(spec.sysctls),
+        'LogConfig': _log_config(spec.log_max_bytes),
+    }
+    return config | _limits(spec.limits, disk_quota) | _given({'Runtime': spec.runtime})
+
+
+def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        'Memory': limits.memory_bytes,
+        'MemorySwap': limits.memory_swap_bytes,
+        'CpuPeriod': limits.cpu_period_us,
+        'CpuQuota': limits.cpu_quota_us,
+        'CpuShares': limits.cpu_shares,
+        'PidsLimit': limits.pids,
+    }
+    if disk_quota and limits.disk_bytes:
+        config['StorageOpt'] = {'size': str(limits.disk_bytes)}
+    return config
+
+
+def _log_config(max_bytes: int) -> dict[str, Any]:
+    size = max(max_bytes // _LOG_FILES, _LOG_FILE_MIN)
+    return {'Type': 'json-file', 'Config': {'max-size': str(size), 'max-file': str(_LOG_FILES)}}
+
+
+def _listed(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
