@@ -25,21 +25,22 @@ class Skips(testtools.StreamResult):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reasons: dict[str, str] = {}
-        self._parts: dict[str, bytes] = {}
+        self._skipped: set[str] = set()
+        self._reasons: dict[str, bytes] = {}
 
     def status(self, test_id=None, test_status=None, file_name=None, file_bytes=None,
                **kwargs) -> None:
         if file_name == 'reason' and test_id is not None:
-            self._parts[test_id] = self._parts.get(test_id, b'') + (file_bytes or b'')
+            self._reasons[test_id] = self._reasons.get(test_id, b'') + (file_bytes or b'')
         if test_status == 'skip':
-            self.reasons[test_id] = ''
+            self._skipped.add(test_id)
 
     def lines(self) -> list[str]:
-        return [
-            f'  {test_id}: {self._parts.get(test_id, b"").decode().strip() or "no reason given"}'
-            for test_id in sorted(self.reasons)
-        ]
+        return [f'  {test_id}: {self._reason(test_id)}' for test_id in sorted(self._skipped)]
+
+    def _reason(self, test_id: str) -> str:
+        text = self._reasons.get(test_id, b'').decode()
+        return ' '.join(text.split()) or 'no reason given'
 
 
 def main() -> int:
