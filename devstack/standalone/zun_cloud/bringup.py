@@ -62,6 +62,9 @@ class BringUp:
         for name in ("rabbitmq", "neutron", "glance/images", "glance/staging", "glance/tasks",
                      "keystone"):
             self.settings.directory("data", *name.split("/"))
+        for host in hosts.all_hosts(self.settings):
+            host.run.mkdir(parents=True, exist_ok=True)
+            (host.directory / "nova" / "instances").mkdir(parents=True, exist_ok=True)
 
     def _management(self) -> None:
         if self.settings.computes > 1:
@@ -75,7 +78,6 @@ class BringUp:
                  (f"ovsdb-{number}",)),
             node(f"bridges-{number}", lambda: network.make_provider_bridge(host),
                  (f"ovs-vswitchd-{number}",)),
-            node(f"engine-files-{number}", lambda: self._engine_files(host), ("directories",)),
         ]
         if not host.is_machine:
             found += [
@@ -84,9 +86,6 @@ class BringUp:
                      (host.name, "management", "bridges-1")),
             ]
         return found
-
-    def _engine_files(self, host: hosts.Host) -> None:
-        (host.directory / "nova" / "instances").mkdir(parents=True, exist_ok=True)
 
     def _forget_power(self, host: hosts.Host) -> None:
         """A note of the last boot must not be taken for this one's."""

@@ -17,10 +17,13 @@ from zun_cloud import credentials
 from zun_cloud import errors
 from zun_cloud import graph
 from zun_cloud import identity
+from zun_cloud import leftovers
 from zun_cloud import rendering
 from zun_cloud import services
 from zun_cloud import settings as cloud_settings
+from zun_cloud import status
 from zun_cloud import supervise
+from zun_cloud import teardown
 
 Choices = typing.Mapping[str, typing.Any]
 
@@ -43,6 +46,14 @@ def run(
         case "restart":
             with locked(settings):
                 return restart(settings, options.service)
+        case "down":
+            with locked(settings):
+                return down(settings)
+        case "reset":
+            with locked(settings):
+                return reset(settings)
+        case "leftovers":
+            return print_leftovers(leftovers.find(settings))
     raise errors.CloudError(f"{options.command}: not there yet")
 
 
@@ -70,6 +81,9 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
     passwords = credentials.load(settings)
     rendering.render(settings, passwords)
     work = bringup.BringUp(settings)
+    if not work.manager.is_running():
+        # What a process manager that was killed left behind, or ports would be taken.
+        teardown.clean(settings, keep_containers=True)
     work.manager.apply(work.services)
     graph.run(work.nodes(), report)
     if server:
@@ -91,15 +105,34 @@ def _show_server(
 
 
 def status_table(settings: cloud_settings.Settings) -> int:
-    processes = supervise.Manager(settings).processes()
-    bad = 0
-    for item in services.all_services(settings):
-        process = processes.get(item.name)
-        well = bool(process and process.up and item.ready())
-        bad += not well
-        print(f"{item.name:28} {process.pid if process else '-'!s:>8} {item.port or '-'!s:>6} "
-              f"{'yes' if well else 'NO'}")
-    return 1 if bad else 0
+    found = status.rows(settings)
+    print(status.table(found))
+    return 0 if all(row.healthy for row in found) else 1
+
+
+def down(settings: cloud_settings.Settings) -> int:
+    """Stop everything; exit code 1 when something is left nevertheless."""
+    began = time.monotonic()
+
+    def report(name: str, seconds: float) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {name} ({seconds:.1f} s)", flush=True)
+
+    return print_leftovers(teardown.down(settings, report))
+
+
+def reset(settings: cloud_settings.Settings) -> int:
+    if down(settings):
+        raise errors.CloudError("data stays: something of the cloud is still there")
+    teardown.forget(settings)
+    return 0
+
+
+def print_leftovers(found: list[leftovers.Found]) -> int:
+    if found:
+        print(f"left on the machine:\n{leftovers.table(found)}")
+        return 1
+    print("nothing is left on the machine")
+    return 0
 
 
 def restart(settings: cloud_settings.Settings, name: str) -> int:

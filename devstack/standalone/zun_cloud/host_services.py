@@ -92,7 +92,7 @@ def _engine(host: hosts.Host) -> list[service.Service]:
         service.Service(f"containerd-{number}", containerd, ("directories",),
                         files=(host.etc / "containerd.toml",),
                         ready=health.Unix(host.containerd_socket)),
-        service.Service(f"dockerd-{number}", dockerd, (f"containerd-{number}", f"engine-files-{number}"),
+        service.Service(f"dockerd-{number}", dockerd, (f"containerd-{number}",),
                         files=(host.etc / "docker.json",), ready=health.Unix(host.docker_socket),
                         stop_seconds=20),
     ]

@@ -35,16 +35,16 @@ class Host:
     @property
     def directory(self) -> pathlib.Path:
         """What survives its power cut."""
-        return self.settings.directory("data", self.name)
+        return self.settings.data / self.name
 
     @property
     def etc(self) -> pathlib.Path:
-        return self.settings.directory("etc", self.name)
+        return self.settings.etc / self.name
 
     @property
     def run(self) -> pathlib.Path:
         """What does not; short, for the unix sockets in it."""
-        return self.settings.directory("run", str(self.number))
+        return self.settings.run / str(self.number)
 
     @property
     def address(self) -> str:
@@ -110,6 +110,11 @@ class Host:
 
 def all_hosts(settings: cloud_settings.Settings) -> list[Host]:
     return [Host(settings, number) for number in range(1, settings.computes + 1)]
+
+
+def possible_hosts(settings: cloud_settings.Settings) -> list[Host]:
+    """Every host any ``up`` of this cloud may have made, whatever the number is now."""
+    return [Host(settings, number) for number in range(1, 100)]
 
 
 def wait_powered(host: Host, unshare_pid: int, timeout: float = 20) -> int:

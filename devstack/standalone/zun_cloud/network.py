@@ -27,8 +27,8 @@ def datapath_type() -> str:
 
 def make_database_files(host: hosts.Host) -> None:
     """Empty databases of OVS and, on the machine, of OVN, unless they are there."""
-    (host.run / "ovs").mkdir(exist_ok=True)
-    (host.run / "ovn").mkdir(exist_ok=True)
+    for directory in (host.directory, host.run / "ovs", host.run / "ovn"):
+        directory.mkdir(parents=True, exist_ok=True)
     wanted = {"conf.db": "/usr/share/openvswitch/vswitch.ovsschema"}
     if host.is_machine:
         wanted["ovnnb_db.db"] = "/usr/share/ovn/ovn-nb.ovsschema"

@@ -173,8 +173,9 @@ def _nova_workers(
     found = [
         service.Service(
             f"nova-{name}", (settings.program(f"nova-{name}"), *_config_files(files)),
-            ("schema-nova", "rabbitmq"), env, files,
+            ("schema-nova", "rabbitmq", "seed", "placement"), env, files,
         )
+        # Both ask Placement for a client at start and end when Keystone does not know them.
         for name in ("conductor", "scheduler")
     ]
     # The console proxies still need eventlet.
