@@ -42,8 +42,13 @@ PROTOCOL = 110
 #: port's default route is there, and the first port's is used.
 FIRST_METRIC = 100
 
-#: For the namespace as a whole. Servers run without NET_RAW: ping needs this.
-NAMESPACE_SYSCTLS = {'net/ipv4/ping_group_range': '0 2147483647'}
+#: For the namespace as a whole.
+NAMESPACE_SYSCTLS = {
+    # Servers run without NET_RAW; so they can ping nevertheless.
+    'net/ipv4/ping_group_range': '0 2147483647',
+    # An address that is removed does not take others of its subnet along.
+    'net/ipv4/conf/all/promote_secondaries': '1',
+}
 
 _MAIN_TABLE = 254
 
@@ -128,7 +133,6 @@ def _set_addresses(ipr: pyroute2.IPRoute, nic: model.Nic, index: int) -> None:
     wanted = {ipaddress.ip_interface(a): None for a in nic.addresses}
     for old in _addresses(ipr, index, ours=True) - wanted.keys():
         ipr.addr('del', index=index, address=str(old.ip), prefixlen=old.network.prefixlen)
-    # Asked again: with an address the kernel removes others of its subnet.
     present = _addresses(ipr, index, ours=False)
     for new in wanted:
         if new in present:

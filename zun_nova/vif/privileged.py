@@ -17,7 +17,7 @@ Arguments and results are only what msgpack carries; a Nic travels as
 OSError or pyroute2's NetlinkError, whichever the kernel's answer became.
 
 The daemon imports this package, so nothing here imports Nova: that would cost
-it half a second and tens of megabytes.
+it half a second and thirty megabytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Fixtures for tests of whatever uses zun_nova.vif."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+import fixtures
+import os_vif
+
+from zun_nova.vif import plug
+
+
+class RecordedWiring(fixtures.Fixture):
+    """No wiring at all; says what would have been wired.
+
+    Stands in for os-vif and for the privileged calls, so that neither root
+    nor Open vSwitch nor a real namespace is needed. It behaves as a host: a
+    port is wired from create() until delete().
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: (call, port id or device), in order.
+        self.calls: list[tuple[str, str]] = []
+        #: Devices now wired, with the namespace each is in.
+        self.wired: dict[str, str] = {}
+        #: Ports now on the switch, by device.
+        self.switch: set[str] = set()
+
+    def _setUp(self) -> None:
+        os_vif.initialize()
+        self._patch(os_vif, 'plug', self._plug)
+        self._patch(os_vif, 'unplug', self._unplug)
+        self._patch(plug, 'privileged', self)
+
+    def _patch(self, owner: Any, name: str, value: Any) -> None:
+        patcher = mock.patch.object(owner, name, value)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def _plug(self, vif: Any, instance_info: Any) -> None:
+        self.calls.append(('plug', vif.id))
+        self.switch.add(vif.vif_name)
+
+    def _unplug(self, vif: Any, instance_info: Any) -> None:
+        self.calls.append(('unplug', vif.id))
+        self.switch.discard(vif.vif_name)
+
+    def is_wired(self, nic: Any, netns_path: str) -> bool:
+        return self.wired.get(nic['host_device']) == netns_path
+
+    def create(self, nic: Any, netns_path: str) -> None:
+        self.calls.append(('create', nic['port_id']))
+        self.wired[nic['host_device']] = netns_path
+
+    def configure(self, nic: Any, netns_path: str) -> None:
+        self.calls.append(('configure', nic['port_id']))
+
+    def send_announcements(self, nic: Any, netns_path: str) -> None:
+        self.calls.append(('announce', nic['port_id']))
+
+    def delete(self, device: str) -> None:
+        self.calls.append(('delete', device))
+        self.wired.pop(device, None)
