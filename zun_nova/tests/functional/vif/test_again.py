@@ -1,0 +1,203 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Plugging and unplugging end where they should, whatever was before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from typing import Any
+
+from zun_nova import errors
+from zun_nova import vif
+from zun_nova.tests.functional.vif import base
+from zun_nova.tests.functional.vif import hosts
+from zun_nova.vif import plug
+from zun_nova.vif import privileged
+
+
+class TestAgain(base.WiringCase):
+    def test_plug_twice_changes_nothing(self) -> None:
+        one, _two = self.two_servers()
+
+        def state() -> tuple[str, ...]:
+            return (one.netns.output('ip', '-d', 'addr'), one.netns.output('ip', 'route'),
+                    one.netns.output('ip', '-6', 'route'),
+                    subprocess.check_output(['ip', '-br', 'link'], text=True),
+                    self.host.vsctl('--columns=_uuid,ofport,name', 'list', 'Interface'))
+
+        before = state()
+        with _Monitor(one.netns) as monitor:
+            one.plug()
+        self.assertEqual([], monitor.lines)
+        self.assertEqual(before, state())
+
+    def test_plug_again_loses_no_packet(self) -> None:
+        one, _two = self.two_servers()
+        ping = subprocess.Popen(
+            ['nsenter', f'--net={one.netns.path}', 'ping', '-i', '0.01', '-c', '100', '-q',
+             '10.7.0.12'], stdout=subprocess.PIPE, text=True)
+        for _ in range(5):
+            one.plug()
+        self.assertIn(' 0% packet loss', ping.communicate(timeout=30)[0])
+
+    def test_unplug_leaves_nothing(self) -> None:
+        before = (self.host.links(), self.host.ports())
+        one, two = self.two_servers()
+        one.unplug()
+        two.unplug()
+        self.assertEqual(before, (self.host.links(), self.host.ports()))
+        self.assertEqual(['lo'], list(one.links()))
+        one.unplug()
+        self.assertEqual(before, (self.host.links(), self.host.ports()))
+
+    def test_unplug_when_namespace_is_gone(self) -> None:
+        before = (self.host.links(), self.host.ports())
+        one = self.server(11)
+        one.plug()
+        one.netns.die()
+        one.unplug()
+        self.assertEqual(before, (self.host.links(), self.host.ports()))
+
+    def test_link_deleted_behind_the_switch(self) -> None:
+        one, _two = self.two_servers()
+        subprocess.run(['ip', 'link', 'del', self.host.ports()[0]], check=True)
+        one.plug()
+        _two.plug()
+        self.assert_talk(one)
+
+    def test_namespace_replaced(self) -> None:
+        one, _two = self.two_servers()
+        old, one.netns = one.netns, self.use(hosts.Namespace())
+        one.plug()
+        self.assert_talk(one)
+        self.assertEqual(['lo', 'eth0'], list(one.links()))
+        self.assertNotIn('eth0', old.output('ip', '-br', 'link'))
+
+    def test_namespace_died(self) -> None:
+        one, _two = self.two_servers()
+        old, one.netns = one.netns, self.use(hosts.Namespace())
+        old.die()
+        one.plug()
+        self.assert_talk(one)
+
+    def test_killed_after_any_step(self) -> None:
+        two = self.server(12)
+        two.plug()
+        for steps in range(1, 5):
+            with self.subTest(steps=steps):
+                one = self.server(20 + steps)
+                with _KilledAfter(steps), self.assertRaises(_Killed):
+                    one.plug()
+                one.plug()
+                self.assertEqual(['lo', 'eth0'], list(one.links()))
+                self.assert_talk(one)
+                with _KilledAfter(steps), self.assertRaises(_Killed):
+                    one.unplug()
+                    raise _Killed   # unplugging has fewer steps
+                one.unplug()
+                self.assertEqual(['lo'], list(one.links()))
+        self.assertEqual(1, len(self.host.ports()))
+
+    def test_no_such_namespace(self) -> None:
+        before = (self.host.links(), self.host.ports())
+        one = self.server(11)
+        with self.assertRaisesRegex(errors.VifError, 'No such file'):
+            vif.plug_all(one.instance, one.network_info, '/run/docker/netns/none')
+        self.assertEqual(before, (self.host.links(), self.host.ports()))
+
+    def test_nothing_is_leaked(self) -> None:
+        one, _two = self.two_servers()
+        one.unplug()
+        files, threads = len(os.listdir('/proc/self/fd')), threading.active_count()
+        home = os.readlink('/proc/thread-self/ns/net')
+        for _ in range(10):
+            one.plug()
+            vif.announce_all(one.network_info, one.netns.path)
+            one.unplug()
+        self.assertEqual((files, threads),
+                         (len(os.listdir('/proc/self/fd')), threading.active_count()))
+        self.assertEqual(home, os.readlink('/proc/thread-self/ns/net'))
+
+    def test_many_at_once(self) -> None:
+        servers = [self.server(n) for n in range(30, 38)]
+        failures = []
+
+        def plug_one(server: base.Server) -> None:
+            try:
+                server.plug()
+                server.plug()
+            except errors.VifError as exc:
+                failures.append(exc)
+
+        threads = [threading.Thread(target=plug_one, args=(s,)) for s in servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], failures)
+        self.assert_talk(servers[0], 37)
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class _KilledAfter:
+    """Lets as many of the privileged and os-vif calls happen, then kills."""
+
+    NAMES = ('is_wired', 'create', 'configure', 'delete')
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def __enter__(self) -> None:
+        self._saved = [(privileged, name, getattr(privileged, name)) for name in self.NAMES]
+        self._saved += [(plug.os_vif, name, getattr(plug.os_vif, name))
+                        for name in ('plug', 'unplug')]
+        for owner, name, func in self._saved:
+            setattr(owner, name, self._limited(func))
+
+    def __exit__(self, *_exc: object) -> None:
+        for owner, name, func in self._saved:
+            setattr(owner, name, func)
+
+    def _limited(self, func: Any) -> Any:
+        def call(*args: Any) -> Any:
+            if self._left == 0:
+                raise _Killed
+            self._left -= 1
+            return func(*args)
+        return call
+
+
+class _Monitor:
+    """Collects what the kernel reports of changes in a namespace."""
+
+    def __init__(self, netns: hosts.Namespace) -> None:
+        self._path = netns.path
+        self.lines: list[str] = []
+
+    def __enter__(self) -> _Monitor:
+        self._process = subprocess.Popen(
+            ['nsenter', f'--net={self._path}', 'ip', 'monitor', 'link', 'address', 'route'],
+            stdout=subprocess.PIPE, text=True)
+        time.sleep(0.3)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        time.sleep(0.3)
+        self._process.terminate()
+        self.lines = self._process.communicate()[0].splitlines()
