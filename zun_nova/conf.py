@@ -34,10 +34,10 @@ Container engine that runs the servers of this compute host.
 A name of the entry point group ``zun_nova.runtimes``.
 """,
     ),
-    cfg.URIOpt(
+    cfg.StrOpt(
         'docker_url',
         default='unix:///var/run/docker.sock',
-        schemes=['unix'],
+        regex=r'unix:///.+',
         help="""
 Where the Docker engine of this host listens.
 
@@ -80,8 +80,8 @@ A flavor may set another number with the extra spec ``container:pids_limit``.
         help="""
 Linux capabilities taken from the engine's default set in every server.
 
-Names without the prefix CAP_. Without NET_RAW, ``ping`` in a server needs
-the sysctl net.ipv4.ping_group_range, which is opened to all groups inside
+Names without the prefix ``CAP_``. Without NET_RAW, ``ping`` in a server needs
+the sysctl ``net.ipv4.ping_group_range``, which is opened to all groups inside
 each server.
 """,
     ),
