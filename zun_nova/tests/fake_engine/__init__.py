@@ -1,0 +1,22 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A container engine without containers.
+
+:class:`FakeEngine` speaks the part of Docker's API that zun_nova uses, on a
+real unix socket, with Docker's status codes and words (those of 20.10). What
+runs "in" its containers is a play: see :mod:`.program`.
+"""
+
+from zun_nova.tests.fake_engine.fixture import FakeEngine
+
+__all__ = ['FakeEngine']

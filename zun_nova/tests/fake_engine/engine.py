@@ -1,0 +1,268 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The fake engine's state and what its calls do, without HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import json
+import pathlib
+import platform
+import re
+import threading
+from typing import Any
+
+from zun_nova.tests.fake_engine import answers
+from zun_nova.tests.fake_engine import container
+from zun_nova.tests.fake_engine import images
+
+_NAME = re.compile('[a-zA-Z0-9][a-zA-Z0-9_.-]+')
+_RUNTIMES = ('runc', 'io.containerd.runc.v2')
+_LEAST_MEMORY = 6 * 1024 * 1024
+_BELONGS_TO_OWNER = {
+    'Dns': 'dns', 'ExtraHosts': 'custom host-to-IP mapping'}
+
+Query = dict[str, str]
+
+
+class Engine:
+    """All containers and images.
+
+    :param sandboxes: directory for the files that stand for network namespaces.
+    """
+
+    def __init__(self, sandboxes: pathlib.Path) -> None:
+        self._condition = threading.Condition()
+        self._sandboxes = sandboxes
+        self.containers: dict[str, container.Container] = {}
+        self.images = images.Images()
+        self.version = {'Version': '20.10.24', 'ApiVersion': '1.41', 'MinAPIVersion': '1.12'}
+        self.info: dict[str, Any] = {
+            'ServerVersion': self.version['Version'], 'Architecture': platform.machine(),
+            'OSType': 'linux', 'NCPU': 4, 'MemTotal': 8 * 1024 ** 3, 'Driver': 'overlay2',
+            'DriverStatus': [['Backing Filesystem', 'extfs']], 'DockerRootDir': str(sandboxes),
+            'Runtimes': {name: {'path': 'runc'} for name in _RUNTIMES},
+            'DefaultRuntime': 'runc', 'LiveRestoreEnabled': True, 'Warnings': None,
+        }
+        self._routes: list[tuple[str, re.Pattern[str], Callable[..., answers.Answer]]] = [
+            (method, re.compile(path), call) for method, path, call in (
+                ('GET', '/_ping', self._ping),
+                ('GET', '/version', self._version),
+                ('GET', '/info', self._info),
+                ('GET', '/containers/json', self._list),
+                ('POST', '/containers/create', self._create),
+                ('GET', '/containers/(.+)/json', self._inspect),
+                ('GET', '/containers/(.+)/logs', self._logs),
+                ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
+                ('DELETE', '/containers/(.+)', self._remove),
+                ('GET', '/images/json', self._list_images),
+                ('POST', '/images/load', self._load),
+                ('GET', '/images/(.+)/json', self._inspect_image),
+                ('POST', '/images/(.+)/tag', self._tag),
+                ('DELETE', '/images/(.+)', self._remove_image),
+            )]
+
+    def call(self, method: str, path: str, query: Query, body: bytes) -> answers.Answer:
+        """Do what one request asks.
+
+        :param path: decoded and without the API version.
+        """
+        for route, pattern, call in self._routes:
+            found = pattern.fullmatch(path)
+            if route == method and found:
+                with self._condition:
+                    try:
+                        return call(*found.groups(), query=query, body=body)
+                    except answers.Refused as ex:
+                        return ex.answer()
+        return answers.of_json({'message': 'page not found'}, 404)
+
+    def find(self, name: str) -> container.Container:
+        """By id, by name, by the beginning of an id, in this order; 404 when there is none."""
+        name = name.removeprefix('/')
+        for known in self.containers.values():
+            if known.id == name:
+                return known
+        if name in self.containers:
+            return self.containers[name]
+        begun = [known for known in self.containers.values() if known.id.startswith(name)]
+        if len(begun) == 1:
+            return begun[0]
+        raise answers.Refused(404, f'No such container: {name}')
+
+    def _ping(self, query: Query, body: bytes) -> answers.Answer:
+        return answers.Answer(200, b'OK', 'text/plain')
+
+    def _version(self, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.version)
+
+    def _info(self, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.info)
+
+    def _list(self, query: Query, body: bytes) -> answers.Answer:
+        wanted = json.loads(query.get('filters') or '{}').get('label') or []
+        return answers.of_json([
+            known.summary() for known in self.containers.values()
+            if (query.get('all') in ('1', 'true', 'True') or known.running)
+            and all(_has_label(known.config.get('Labels') or {}, label) for label in wanted)])
+
+    def _create(self, query: Query, body: bytes) -> answers.Answer:
+        request = json.loads(body)
+        name = query['name']
+        self._check_name(name)
+        image = self._image_of(request)
+        self._check(request, image)
+        host_config = request.setdefault('HostConfig', {})
+        mode, _, owner = host_config.get('NetworkMode', '').partition(':')
+        if mode == 'container':
+            with contextlib.suppress(answers.Refused):   # then it looks again at the start
+                # Docker keeps the id, not the name.
+                host_config['NetworkMode'] = f'container:{self.find(owner).id}'
+        made = container.Container(name, request, image, self._condition, self._sandboxes)
+        self.containers[name] = made
+        return answers.of_json({'Id': made.id, 'Warnings': []}, 201)
+
+    def _inspect(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.find(name).describe())
+
+    def _logs(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        if not {'stdout', 'stderr'} & query.keys():
+            raise answers.Refused(400, 'Bad parameters: you must choose at least one stream')
+        return answers.Answer(
+            200, known.logs(query.get('tail', 'all')), 'application/vnd.docker.raw-stream')
+
+    def _act(self, name: str, action: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        change: Callable[[container.Container, Query], int] = getattr(self, f'_{action}')
+        return answers.Answer(change(known, query))
+
+    def _start(self, known: container.Container, query: Query) -> int:
+        if known.status == 'running':
+            return 304
+        mode, _, owner_id = known.host_config.get('NetworkMode', '').partition(':')
+        owner = self.find(owner_id) if mode == 'container' else None
+        if owner is not None and not owner.running:
+            raise answers.Refused(
+                409, f'cannot join network of a non running container: {owner.id}')
+        known.start(owner)
+        return 204
+
+    def _stop(self, known: container.Container, query: Query) -> int:
+        if not known.running:
+            return 304
+        known.stop(float(query.get('t', 10)))
+        return 204
+
+    def _restart(self, known: container.Container, query: Query) -> int:
+        self._stop(known, query)
+        return self._start(known, query)
+
+    def _kill(self, known: container.Container, query: Query) -> int:
+        if not known.running:
+            raise answers.Refused(409, (
+                f'Cannot kill container: {known.name}: Container {known.id} is not running'))
+        known.signal(query.get('signal', 'KILL').removeprefix('SIG'))
+        return 204
+
+    def _pause(self, known: container.Container, query: Query) -> int:
+        if not known.running:
+            raise answers.Refused(409, f'Container {known.id} is not running')
+        if known.status == 'paused':
+            raise answers.Refused(409, f'Container {known.id} is already paused')
+        known.status = 'paused'
+        return 204
+
+    def _unpause(self, known: container.Container, query: Query) -> int:
+        if known.status != 'paused':
+            raise answers.Refused(500, f'Container {known.id} is not paused')
+        known.status = 'running'
+        return 204
+
+    def _remove(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        if known.running and query.get('force') not in ('1', 'true', 'True'):
+            raise answers.Refused(409, (
+                f'You cannot remove a running container {known.id}. Stop the container before '
+                f'attempting removal or force remove'))
+        if known.running:
+            known.signal('KILL')
+        del self.containers[known.name]
+        return answers.Answer(204)
+
+    def _list_images(self, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json([image.describe() for image in self.images.by_id.values()])
+
+    def _load(self, query: Query, body: bytes) -> answers.Answer:
+        """Like Docker, it says 200 first and then what is wrong."""
+        try:
+            lines: list[dict[str, Any]] = [
+                {'stream': f'Loaded image: {tag}\n'} for tag in self.images.load(body)]
+        except ValueError as ex:
+            lines = [{'errorDetail': {'message': str(ex)}, 'error': str(ex)}]
+        return answers.Answer(200, b''.join(json.dumps(line).encode() + b'\r\n' for line in lines))
+
+    def _inspect_image(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.images.find(name).describe())
+
+    def _tag(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        self.images.tag(name, f'{query["repo"]}:{query.get("tag", "latest")}')
+        return answers.Answer(201)
+
+    def _remove_image(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        image = self.images.find(name)
+        users = [known.id for known in self.containers.values() if known.image is image]
+        return answers.of_json(self.images.remove(name, users))
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise answers.Refused(400, (
+                f'Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed'))
+        if name in self.containers:
+            raise answers.Refused(409, (
+                f'Conflict. The container name "/{name}" is already in use by container '
+                f'"{self.containers[name].id}". You have to remove (or rename) that container '
+                f'to be able to reuse that name.'))
+
+    def _image_of(self, request: dict[str, Any]) -> images.Image:
+        try:
+            return self.images.find(request['Image'])
+        except answers.Refused:
+            raise answers.Refused(404, f'No such image: {request["Image"]}') from None
+
+    def _check(self, request: dict[str, Any], image: images.Image) -> None:
+        """What Docker refuses."""
+        host_config = request.get('HostConfig') or {}
+        if 0 < host_config.get('Memory', 0) < _LEAST_MEMORY:
+            raise answers.Refused(400, 'Minimum memory limit allowed is 6MB')
+        if host_config.get('StorageOpt'):
+            raise answers.Refused(500, (
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"))
+        if host_config.get('Runtime', 'runc') not in self.info['Runtimes']:
+            raise answers.Refused(400, f'Unknown runtime specified {host_config["Runtime"]}')
+        if not any((request.get('Entrypoint'), request.get('Cmd'),
+                    image.config.get('Entrypoint'), image.config.get('Cmd'))):
+            raise answers.Refused(400, 'No command specified')
+        if host_config.get('NetworkMode', '').startswith('container:'):
+            if request.get('Hostname'):
+                raise answers.Refused(400, 'conflicting options: hostname and the network mode')
+            for option, words in _BELONGS_TO_OWNER.items():
+                if host_config.get(option):
+                    raise answers.Refused(
+                        400, f'conflicting options: {words} and the network mode')
+
+
+def _has_label(labels: dict[str, str], wanted: str) -> bool:
+    name, equals, value = wanted.partition('=')
+    return name in labels and (not equals or labels[name] == value)

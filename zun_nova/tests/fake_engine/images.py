@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The fake engine's image store."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import tarfile
+from typing import Any
+
+from zun_nova.tests.fake_engine import answers
+
+
+@dataclasses.dataclass
+class Image:
+    """One image."""
+
+    id: str
+    config: dict[str, Any]
+    #: Names of files in its layers, without directories.
+    programs: frozenset[str]
+    tags: set[str] = dataclasses.field(default_factory=set)
+
+    def describe(self) -> dict[str, Any]:
+        """The answer to /images/NAME/json."""
+        return {'Id': self.id, 'RepoTags': sorted(self.tags), 'RepoDigests': [],
+                'Config': self.config, 'Architecture': 'amd64', 'Os': 'linux', 'Size': 0}
+
+
+class Images:
+    """Images by content id. Not locked: the engine's lock guards it."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Image] = {}
+
+    def find(self, name: str) -> Image:
+        """By tag or id; 404 when there is none."""
+        full = name if ':' in name else f'{name}:latest'
+        for image in self.by_id.values():
+            if full in image.tags or name == image.id or f'sha256:{name}' == image.id:
+                return image
+        raise answers.Refused(404, f'no such image: {name}: No such image: {name}')
+
+    def load(self, archive: bytes) -> list[str]:
+        """Read a docker save archive; returns the tags, raises ValueError for what is none."""
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                manifest = json.loads(_member(tar, 'manifest.json'))
+                return [tag for entry in manifest for tag in self._load_one(tar, entry)]
+        except tarfile.TarError as ex:
+            raise ValueError(
+                f'Error processing tar file(exit status 1): archive/tar: {ex}') from ex
+
+    def tag(self, name: str, tag: str) -> None:
+        """Give an image a tag, taking it from the image that has it."""
+        image = self.find(name)
+        for other in self.by_id.values():
+            other.tags.discard(tag)
+        image.tags.add(tag)
+
+    def remove(self, name: str, users: list[str]) -> list[dict[str, str]]:
+        """Take the tag away, and the image when it was its last.
+
+        :param users: ids of containers made of the image.
+        """
+        image = self.find(name)
+        if users and len(image.tags) <= 1:
+            raise answers.Refused(409, (
+                f'conflict: unable to remove repository reference "{name}" (must force) - '
+                f'container {users[0][:12]} is using its referenced image {image.id[7:19]}'))
+        image.tags.discard(name)
+        if image.tags:
+            return [{'Untagged': name}]
+        del self.by_id[image.id]
+        return [{'Untagged': name}, {'Deleted': image.id}]
+
+    def _load_one(self, tar: tarfile.TarFile, entry: dict[str, Any]) -> list[str]:
+        config = _member(tar, entry['Config'])
+        programs = frozenset(
+            name for layer in entry['Layers'] for name in _programs(_member(tar, layer)))
+        image = Image(f'sha256:{hashlib.sha256(config).hexdigest()}',
+                      json.loads(config).get('config') or {}, programs)
+        self.by_id.setdefault(image.id, image)
+        tags: list[str] = entry['RepoTags'] or []
+        for tag in tags:
+            if tag != tag.lower() or ' ' in tag:
+                raise ValueError('invalid reference format: repository name must be lowercase')
+            self.tag(image.id, tag)
+        return tags
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    try:
+        file = tar.extractfile(name)
+    except KeyError:
+        file = None
+    if file is None:
+        raise ValueError(f'open {name}: no such file or directory')
+    return file.read()
+
+
+def _programs(layer: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        return [member.name.rpartition('/')[2] for member in tar if not member.isdir()]
