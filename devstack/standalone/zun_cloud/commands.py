@@ -18,6 +18,7 @@ from zun_cloud import errors
 from zun_cloud import graph
 from zun_cloud import identity
 from zun_cloud import leftovers
+from zun_cloud import preflight
 from zun_cloud import rendering
 from zun_cloud import services
 from zun_cloud import settings as cloud_settings
@@ -84,6 +85,7 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
     if not work.manager.is_running():
         # What a process manager that was killed left behind, or ports would be taken.
         teardown.clean(settings, keep_containers=True)
+        preflight.check(settings, work.services)
     work.manager.apply(work.services)
     graph.run(work.nodes(), report)
     if server:

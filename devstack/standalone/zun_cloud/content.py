@@ -120,9 +120,11 @@ def wait_hosts(admin: typing.Any, names: typing.Iterable[str], timeout: float = 
     while missing:
         if time.monotonic() > deadline:
             raise errors.CloudError(f"compute hosts not there after {timeout:.0f} s: {missing}")
-        for hypervisor in admin.compute.hypervisors(details=True):
-            if hypervisor.state == "up":
-                missing.discard(hypervisor.service_details["host"])
+        # Without details: those would ask every compute host for its uptime.
+        known = {item.name for item in admin.compute.hypervisors(details=False)}
+        for item in admin.compute.services(binary="nova-compute"):
+            if item.state == "up" and item.host in known:
+                missing.discard(item.host)
         if missing:
             time.sleep(0.3)
 

@@ -96,8 +96,26 @@ def links(settings: cloud_settings.Settings) -> list[Found]:
     for host in hosts.possible_hosts(settings):
         ours |= {host.link("mg"), host.link("ul")}
     ours |= _switch_ports(settings)
+    if not switch_daemons():
+        # The userspace datapath's own tap outlives the daemon.
+        ours.add("ovs-netdev")
     present = {path.name for path in pathlib.Path("/sys/class/net").iterdir()}
     return [Found("link", name) for name in sorted(ours & present)]
+
+
+def switch_daemons() -> list[int]:
+    """Every ovs-vswitchd in this network namespace, of this cloud or not."""
+    here = os.readlink("/proc/self/ns/net")
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if (entry / "comm").read_text() == "ovs-vswitchd\n" and (
+                os.readlink(entry / "ns/net") == here
+            ):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return sorted(found)
 
 
 def _switch_ports(settings: cloud_settings.Settings) -> set[str]:

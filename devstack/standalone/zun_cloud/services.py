@@ -57,7 +57,7 @@ def uwsgi(
     port = settings.port(name)
     return service.Service(
         name, (settings.program("uwsgi"), "--ini", str(ini)), after, env, (ini, *files),
-        health.Http(port), port,
+        health.Http(port), port, stop_seconds=4,
     )
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import http.client
 import shlex
 import subprocess
+import threading
 import time
 import typing
 import xmlrpc.client
@@ -25,6 +26,8 @@ from zun_cloud import settings as cloud_settings
 
 OWNER = "ZUN_CLOUD_OWNER"
 UP = {"STARTING", "RUNNING"}
+ALIVE = {*UP, "STOPPING"}
+POLL = 0.1
 
 # supervisor's own fault codes, from supervisor.xmlrpc.Faults.
 NOT_RUNNING = supervisor.xmlrpc.Faults.NOT_RUNNING
@@ -50,13 +53,24 @@ class Manager:
 
     def __init__(self, settings: cloud_settings.Settings) -> None:
         self._settings = settings
-        self._socket = settings.run / "supervisor.sock"
         self._config = settings.etc / "supervisord.conf"
+        # One connection for all threads: it answers one call after the other anyway.
+        self._lock = threading.Lock()
+        transport = supervisor.xmlrpc.SupervisorTransport(
+            None, None, serverurl=f"unix://{settings.run}/supervisor.sock"
+        )
+        # The address only satisfies ServerProxy: the transport goes to the socket.
+        self._transport = transport
+        self._rpc = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        self._snapshot: dict[str, Process] = {}
+        self._snapshot_time = 0.0
+        # When each service was last started or stopped: older snapshots say nothing of it.
+        self._touched: dict[str, float] = {}
 
     def is_running(self) -> bool:
         try:
-            self._rpc().supervisor.getState()
-        except (OSError, http.client.HTTPException):
+            self._call("getState")
+        except errors.CloudError:
             return False
         return True
 
@@ -91,9 +105,17 @@ class Manager:
             for item in found
         }
 
-    def process(self, name: str) -> Process:
-        item = self._call("getProcessInfo", name)
-        return Process(name, item["statename"], item["pid"] or None, item["spawnerr"])
+    def process(self, name: str, age: float = 0.0) -> Process:
+        """One service, as it was at most ``age`` seconds ago.
+
+        :raises CloudError: the process manager does not run or does not keep it.
+        """
+        now = time.monotonic()
+        if self._snapshot_time < max(now - age, self._touched.get(name, 0.0)):
+            self._snapshot, self._snapshot_time = self.processes(), now
+        if name not in self._snapshot:
+            raise errors.CloudError(f"the process manager does not keep {name}")
+        return self._snapshot[name]
 
     def start(self, name: str) -> None:
         """Start it unless it runs; does not wait."""
@@ -104,14 +126,20 @@ class Manager:
                 raise errors.CloudError(
                     f"{name}: {exc.faultString}", self._settings.log_of(name)
                 ) from exc
+        self._touched[name] = time.monotonic()
 
-    def stop(self, name: str) -> None:
-        """Stop it if it runs; returns when it has ended."""
-        try:
-            self._call("stopProcess", name, True)
-        except xmlrpc.client.Fault as exc:
-            if exc.faultCode != NOT_RUNNING:
-                raise errors.CloudError(f"{name}: {exc.faultString}") from exc
+    def stop(self, *names: str) -> None:
+        """Stop those that run, all at once; returns when they have ended."""
+        for name in names:
+            try:
+                self._call("stopProcess", name, False)
+            except xmlrpc.client.Fault as exc:
+                if exc.faultCode != NOT_RUNNING:
+                    raise errors.CloudError(f"{name}: {exc.faultString}") from exc
+            self._touched[name] = time.monotonic()
+        # Ends by itself: supervisor kills what takes longer than its stopwaitsecs.
+        while any(self.process(name, POLL).state in ALIVE for name in names):
+            time.sleep(POLL)
 
     def wait_ready(self, service: cloud_service.Service, timeout: float = 120) -> None:
         """Wait until the service can be used.
@@ -121,14 +149,14 @@ class Manager:
         log = self._settings.log_of(service.name)
         deadline = time.monotonic() + timeout
         while True:
-            process = self.process(service.name)
+            process = self.process(service.name, POLL)
             if process.up and service.ready():
                 return
             if process.state in {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}:
                 raise errors.CloudError(f"{service.name} ended ({process.state})", log)
             if time.monotonic() > deadline:
                 raise errors.CloudError(f"{service.name} is not ready after {timeout:.0f} s", log)
-            time.sleep(0.1)
+            time.sleep(POLL)
 
     def shutdown(self, timeout: float = 30) -> None:
         """End supervisord; it stops what still runs."""
@@ -145,9 +173,11 @@ class Manager:
                     "/usr/local/bin:/usr/bin:/bin",
             "HOME": "/root",
             "LANG": "C.UTF-8",
+            "PYTHONPATH": str(cloud_settings.STANDALONE),
             OWNER: str(self._settings.state),
         }
-        command = [self._settings.program("supervisord"), "-c", str(self._config)]
+        command = [self._settings.program("python"), "-m", "zun_cloud.supervisord",
+                   "-c", str(self._config)]
         log = self._settings.log / "supervisord.log"
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=30, check=False
@@ -160,18 +190,13 @@ class Manager:
                 raise errors.CloudError("supervisord does not answer", log)
             time.sleep(0.05)
 
-    def _rpc(self) -> xmlrpc.client.ServerProxy:
-        transport = supervisor.xmlrpc.SupervisorTransport(
-            None, None, serverurl=f"unix://{self._socket}"
-        )
-        # The address only satisfies ServerProxy: the transport goes to the socket.
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-
     def _call(self, method: str, *arguments: typing.Any) -> typing.Any:
-        try:
-            return getattr(self._rpc().supervisor, method)(*arguments)
-        except (OSError, http.client.HTTPException) as exc:
-            raise errors.CloudError("the process manager does not run") from exc
+        with self._lock:
+            try:
+                return getattr(self._rpc.supervisor, method)(*arguments)
+            except (OSError, http.client.HTTPException) as exc:
+                self._transport.close()
+                raise errors.CloudError("the process manager does not run") from exc
 
 
 def render(

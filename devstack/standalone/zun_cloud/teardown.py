@@ -72,10 +72,10 @@ def _stop_services(
     everything = list(manager.processes())
     first = [name for name in everything if not name.startswith(LAST)]
     second = [name for name in everything if name.startswith(LAST)]
-    _timed(report, "OpenStack services stopped", lambda: _stop_all(manager, first))
+    _timed(report, "OpenStack services stopped", lambda: manager.stop(*first))
     _timed(report, "containers removed", lambda: _remove_all_containers(settings))
     _timed(report, "bridges removed", lambda: _remove_bridges(settings))
-    _timed(report, "databases, switches and engines stopped", lambda: _stop_all(manager, second))
+    _timed(report, "databases, switches and engines stopped", lambda: manager.stop(*second))
     manager.shutdown()
 
 
@@ -83,11 +83,6 @@ def _timed(report: Report, name: str, action: typing.Callable[[], None]) -> None
     began = time.monotonic()
     action()
     report(name, time.monotonic() - began)
-
-
-def _stop_all(manager: supervise.Manager, names: list[str]) -> None:
-    with concurrent.futures.ThreadPoolExecutor(max(1, len(names))) as pool:
-        list(pool.map(manager.stop, names))
 
 
 def _remove_all_containers(settings: cloud_settings.Settings) -> None:

@@ -1,0 +1,30 @@
+"""supervisord with one fault of its event loop put right.
+
+A closed client's descriptor stays registered with poll() until poll() calls it invalid. When
+its number goes to a new program's stdin before that, and the program closes its stdin, poll()
+reports POLLERR for it at once and for ever, which supervisor 4.3 looks at neither as readable
+nor as writable: it then takes most of a CPU. Many clients and starts at the same time, which
+is what ``cloud up`` does, make that likely.
+https://github.com/Supervisor/supervisor/issues/807
+"""
+
+from __future__ import annotations
+
+import select
+
+import supervisor.poller
+import supervisor.supervisord
+
+
+class Poller(supervisor.poller.PollPoller):  # type: ignore[misc]
+    """Forgets a descriptor whose only news is an error; the loop registers live ones anew."""
+
+    def _ignore_invalid(self, fd: int, eventmask: int) -> bool:
+        if eventmask & select.POLLERR and not eventmask & (self.READ | self.WRITE):
+            eventmask |= select.POLLNVAL
+        return bool(super()._ignore_invalid(fd, eventmask))
+
+
+if __name__ == "__main__":
+    supervisor.poller.Poller = Poller
+    supervisor.supervisord.main()
