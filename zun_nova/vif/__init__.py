@@ -19,28 +19,7 @@ tenant's addresses and routes are never on the host::
     host                                  server's namespace
     br-int ── tapXXXXXXXX-XX ═══ veth ═══ eth0 (MAC, MTU, addresses, routes)
 
-:func:`plug_all`, :func:`wait_plugged`, :func:`announce_all` and
-:func:`unplug_all` are all the driver uses.
+The driver uses ``plug`` (plug_all, announce_all, unplug_all) and ``events``
+(wait_plugged). ``privileged`` is all that runs as root. Import nothing of
+Nova here: the privileged daemon loads this package too.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import Any
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from zun_nova.vif.events import wait_plugged
-    from zun_nova.vif.plug import announce_all
-    from zun_nova.vif.plug import plug_all
-    from zun_nova.vif.plug import unplug_all
-
-__all__ = ['announce_all', 'plug_all', 'unplug_all', 'wait_plugged']
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: the privileged daemon loads this package, and not Nova."""
-    if name not in __all__:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    owner = 'events' if name == 'wait_plugged' else 'plug'
-    return getattr(importlib.import_module(f'{__name__}.{owner}'), name)

@@ -43,7 +43,7 @@ def plug_all(instance: Any, network_info: Sequence[_Vif], netns_path: str) -> No
 
     Both ends are up when it returns, with the MAC, MTU, addresses and routes
     of the ports; whether Neutron has done its part is for
-    :func:`zun_nova.vif.wait_plugged` to say. May be repeated, after a crash
+    :func:`zun_nova.vif.events.wait_plugged` to say. May be repeated, after a crash
     at any point too: what is wired is left as it is, and its traffic flows
     on. On failure nothing is undone: call :func:`unplug_all` or try again.
 

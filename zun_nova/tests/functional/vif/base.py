@@ -18,9 +18,9 @@ import json
 from typing import Any
 import unittest
 
-from zun_nova import vif
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.tests.unit.vif import fakes
+from zun_nova.vif import plug
 
 _SKIP = hosts.missing()
 
@@ -34,10 +34,10 @@ class Server:
         self.network_info = list(network_info)
 
     def plug(self) -> None:
-        vif.plug_all(self.instance, self.network_info, self.netns.path)
+        plug.plug_all(self.instance, self.network_info, self.netns.path)
 
     def unplug(self) -> None:
-        vif.unplug_all(self.instance, self.network_info)
+        plug.unplug_all(self.instance, self.network_info)
 
     def links(self) -> dict[str, Any]:
         return {row['ifname']: row for row in self._json('link')}

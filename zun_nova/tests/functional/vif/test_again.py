@@ -21,7 +21,6 @@ import time
 from typing import Any
 
 from zun_nova import errors
-from zun_nova import vif
 from zun_nova.tests.functional.vif import base
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.vif import plug
@@ -115,7 +114,7 @@ class TestAgain(base.WiringCase):
         before = (self.host.links(), self.host.ports())
         one = self.server(11)
         with self.assertRaisesRegex(errors.VifError, 'No such file'):
-            vif.plug_all(one.instance, one.network_info, '/run/docker/netns/none')
+            plug.plug_all(one.instance, one.network_info, '/run/docker/netns/none')
         self.assertEqual(before, (self.host.links(), self.host.ports()))
 
     def test_nothing_is_leaked(self) -> None:
@@ -125,7 +124,7 @@ class TestAgain(base.WiringCase):
         home = os.readlink('/proc/thread-self/ns/net')
         for _ in range(10):
             one.plug()
-            vif.announce_all(one.network_info, one.netns.path)
+            plug.announce_all(one.network_info, one.netns.path)
             one.unplug()
         self.assertEqual((files, threads),
                          (len(os.listdir('/proc/self/fd')), threading.active_count()))

@@ -27,9 +27,9 @@ from oslo_config import cfg
 from vif_plug_ovs import privsep as ovs_privsep
 
 from zun_nova import errors
-from zun_nova import vif
 from zun_nova.tests.functional.vif import base
 from zun_nova.vif import model
+from zun_nova.vif import plug
 from zun_nova.vif import privileged
 
 
@@ -51,9 +51,9 @@ class TestDaemon(base.WiringCase):
         before = (self.host.links(), self.host.ports())
         one, two = self.two_servers()
         self.assert_talk(one)
-        vif.announce_all(one.network_info, one.netns.path)
+        plug.announce_all(one.network_info, one.netns.path)
         with self.assertRaisesRegex(errors.VifError, 'cannot make the veth'):
-            vif.plug_all(one.instance, one.network_info, '/nowhere')
+            plug.plug_all(one.instance, one.network_info, '/nowhere')
         one.plug()
         self.assert_talk(one)
         for server in (one, two):

@@ -18,12 +18,12 @@ import json
 import subprocess
 import sys
 
-from zun_nova import vif
 from zun_nova.tests.functional.vif import base
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import announce
 from zun_nova.vif import model
+from zun_nova.vif import plug
 
 #: Pings its argument without a raw socket.
 _PING = """
@@ -116,7 +116,7 @@ class TestWiring(base.WiringCase):
             {('default', f'10.{n}.0.1', f'eth{n - 1}', 99 + n) for n in range(1, 4)},
             server.routes())
         # One is taken away: the others keep their names, also when plugged again.
-        vif.unplug_all(server.instance, ports[:1])
+        plug.unplug_all(server.instance, ports[:1])
         server.network_info = ports[1:]
         server.plug()
         self.assertEqual(['lo', 'eth1', 'eth2'], list(server.links()))
@@ -163,7 +163,7 @@ class TestWiring(base.WiringCase):
             ['nsenter', f'--net={two.netns.path}', sys.executable, '-c', _CAPTURE],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         dump.stdout.readline()
-        vif.announce_all(one.network_info, one.netns.path)
+        plug.announce_all(one.network_info, one.netns.path)
         seen = dump.communicate(timeout=10)[0].split()
         nic = model.nic(one.network_info[0])
         self.assertEqual({frame.hex() for frame in announce.frames(nic)}, set(seen))

@@ -23,7 +23,6 @@ from nova.compute import manager
 import nova.conf
 from oslo_utils import uuidutils
 
-from zun_nova import vif
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import events
 
@@ -60,7 +59,7 @@ class TestWaitPlugged(unittest.TestCase):
         waiter.set(event)
 
     def wait(self) -> Any:
-        return vif.wait_plugged(self.virtapi, self.instance, self.network_info)
+        return events.wait_plugged(self.virtapi, self.instance, self.network_info)
 
     def test_event_while_plugging(self) -> None:
         with self.wait():

@@ -24,7 +24,6 @@ from oslo_utils import uuidutils
 import pyroute2
 
 from zun_nova import errors
-from zun_nova import vif
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.tests.unit.vif import fixtures
 from zun_nova.vif import plug
@@ -56,10 +55,10 @@ class PlugCase(unittest.TestCase):
         return calls
 
     def plug(self, path: str = PATH) -> None:
-        vif.plug_all(self.instance, self.network_info, path)
+        plug.plug_all(self.instance, self.network_info, path)
 
     def unplug(self) -> None:
-        vif.unplug_all(self.instance, self.network_info)
+        plug.unplug_all(self.instance, self.network_info)
 
 
 class TestOrder(PlugCase):
@@ -100,13 +99,13 @@ class TestOrder(PlugCase):
                          self.calls())
 
     def test_announce(self) -> None:
-        vif.announce_all(self.network_info, PATH)
+        plug.announce_all(self.network_info, PATH)
         self.assertEqual(['announce A', 'announce B'], self.calls())
 
     def test_nothing_to_do(self) -> None:
         self.network_info = []
         self.plug()
-        vif.announce_all([], PATH)
+        plug.announce_all([], PATH)
         self.unplug()
         self.assertEqual([], self.calls())
 
@@ -167,4 +166,4 @@ class TestFailures(PlugCase):
     def test_announcing_never_fails(self) -> None:
         self.fail(self.wiring, 'send_announcements', OSError('link is down'))
         with self.assertLogs(plug.LOG.logger, 'WARNING'):
-            vif.announce_all(self.network_info, PATH)
+            plug.announce_all(self.network_info, PATH)
