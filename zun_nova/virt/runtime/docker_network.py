@@ -30,6 +30,7 @@ What follows from Docker's own rules, seen on 20.10:
 from __future__ import annotations
 
 import threading
+import time
 
 from zun_nova import errors
 from zun_nova.virt import spec as container_spec
@@ -51,12 +52,20 @@ class Networks:
 
     def open(self, network: container_spec.NetworkSpec) -> str:
         """Have a running holder; returns the path of its namespace."""
-        path = self._find(network.name)
-        if path is None:
+        deadline = time.monotonic() + self._engine.timeout
+        while True:
+            path = self._find(network.name)
+            if path is not None:
+                return path
             self._create(network)
-            self._start(network.name)
-            path = self.path(network.name)
-        return path
+            try:
+                self._start(network.name)
+            except errors.NotFound:
+                # Another thread is making it: the name is taken before the
+                # container can be found.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def path(self, name: str) -> str:
         """The path of the namespace.

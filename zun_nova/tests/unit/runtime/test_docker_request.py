@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tables of what is asked of Docker."""
+
+from __future__ import annotations
+
+import testtools
+
+from zun_nova.virt import spec as container_spec
+from zun_nova.virt.runtime import docker_request
+
+LIMITS = container_spec.Limits(
+    memory_bytes=100, memory_swap_bytes=150, cpu_quota_us=50_000, cpu_shares=512, pids=77,
+    disk_bytes=2 ** 30)
+
+
+def request(disk_quota=False, **changes):
+    values = {'name': 'nova-1', 'image': 'image:1', 'limits': LIMITS,
+              'security': container_spec.Security()}
+    return docker_request.container(
+        container_spec.ContainerSpec(**(values | changes)), disk_quota)
+
+
+class ContainerTest(testtools.TestCase):
+
+    def test_what_the_owner_may_leave_to_the_image(self):
+        for field, key, value, wanted in (
+            ('command', 'Entrypoint', ('a', 'b'), ['a', 'b']),
+            ('command', 'Entrypoint', (), []),
+            ('args', 'Cmd', ('c',), ['c']),
+            ('args', 'Cmd', (), []),
+            ('user', 'User', '1:2', '1:2'),
+            ('working_dir', 'WorkingDir', '/x', '/x'),
+            ('stop_signal', 'StopSignal', 'SIGINT', 'SIGINT'),
+        ):
+            self.assertNotIn(key, request())
+            self.assertEqual(wanted, request(**{field: value})[key])
+
+    def test_plain_fields(self):
+        self.assertEqual(
+            {'Image': 'image:1', 'Env': ['A=b=c', 'D='], 'Labels': {'l': 'v'}},
+            {key: request(env={'A': 'b=c', 'D': ''}, labels={'l': 'v'})[key]
+             for key in ('Image', 'Env', 'Labels')})
+
+    def test_a_terminal_has_an_input(self):
+        for tty in (True, False):
+            made = request(tty=tty)
+            self.assertEqual((tty, tty), (made['Tty'], made['OpenStdin']))
+
+    def test_limits(self):
+        config = request()['HostConfig']
+        self.assertEqual(
+            {'Memory': 100, 'MemorySwap': 150, 'CpuPeriod': 100_000, 'CpuQuota': 50_000,
+             'CpuShares': 512, 'PidsLimit': 77},
+            {key: config[key] for key in ('Memory', 'MemorySwap', 'CpuPeriod', 'CpuQuota',
+                                          'CpuShares', 'PidsLimit')})
+
+    def test_disk_is_limited_only_where_the_engine_can(self):
+        self.assertNotIn('StorageOpt', request()['HostConfig'])
+        self.assertEqual({'size': str(2 ** 30)},
+                         request(disk_quota=True)['HostConfig']['StorageOpt'])
+        no_disk = container_spec.Limits(100, 150, 50_000, 512, 77)
+        self.assertNotIn('StorageOpt', request(disk_quota=True, limits=no_disk)['HostConfig'])
+
+    def test_power_state_and_privilege_are_never_the_engines(self):
+        config = request()['HostConfig']
+        self.assertEqual({'Name': 'no'}, config['RestartPolicy'])
+        self.assertIs(False, config['Privileged'])
+        self.assertNotIn('CapAdd', config)
+        self.assertNotIn('Devices', config)
+
+    def test_security(self):
+        for no_new_privileges, wanted in ((True, ['no-new-privileges']), (False, [])):
+            config = request(security=container_spec.Security(
+                no_new_privileges=no_new_privileges, cap_drop=('MKNOD',)))['HostConfig']
+            self.assertEqual(wanted, config['SecurityOpt'])
+            self.assertEqual(['MKNOD'], config['CapDrop'])
+
+    def test_network(self):
+        for network, wanted in ((None, 'none'), ('nova-1', 'container:nova-1-net')):
+            made = request(network=network)
+            self.assertEqual(wanted, made['HostConfig']['NetworkMode'])
+            self.assertNotIn('Hostname', made)   # Docker refuses it
+
+    def test_runtime(self):
+        self.assertNotIn('Runtime', request()['HostConfig'])
+        self.assertEqual('crun', request(runtime='crun')['HostConfig']['Runtime'])
+
+    def test_output_is_kept_in_two_halves(self):
+        for max_bytes, size in ((10 * 2 ** 20, 5 * 2 ** 20), (1, 4096)):
+            self.assertEqual(
+                {'Type': 'json-file', 'Config': {'max-size': str(size), 'max-file': '2'}},
+                request(log_max_bytes=max_bytes)['HostConfig']['LogConfig'])
+
+
+class HolderTest(testtools.TestCase):
+
+    def test_it_owns_what_belongs_to_the_namespace(self):
+        made = docker_request.holder(container_spec.NetworkSpec(
+            'nova-1', 'web', {'l': 'v'}, ('10.0.0.2',), ('a.test',)), 'holder:1')
+        self.assertEqual(('web', {'l': 'v'}, 'holder:1', ['10.0.0.2'], ['a.test'], 'none'), (
+            made['Hostname'], made['Labels'], made['Image'], made['HostConfig']['Dns'],
+            made['HostConfig']['DnsSearch'], made['HostConfig']['NetworkMode']))
+
+    def test_it_can_do_nothing(self):
+        config = docker_request.holder(
+            container_spec.NetworkSpec('nova-1', 'web'), 'holder:1')['HostConfig']
+        self.assertEqual((['ALL'], True, ['no-new-privileges'], {'Name': 'no'}), (
+            config['CapDrop'], config['ReadonlyRootfs'], config['SecurityOpt'],
+            config['RestartPolicy']))
