@@ -101,7 +101,6 @@ class BringUp:
 
     def _content_tasks(self) -> list[graph.Node]:
         node = graph.Node
-        names = [host.name for host in hosts.all_hosts(self.settings)]
         computes = tuple(f"nova-compute-{host.number}" for host in hosts.all_hosts(self.settings))
         return [
             node("flavors", lambda: content.make_flavors(self.admin()), ("seed", "nova-api")),
@@ -109,9 +108,16 @@ class BringUp:
                  ("seed", "glance")),
             node("networks", lambda: content.make_networks(self.admin(), self.settings),
                  ("seed", "neutron")),
-            node("compute hosts", lambda: content.wait_hosts(self.admin(), names),
+            node("compute hosts", self._wait_hosts,
                  ("nova-api", "nova-scheduler", *computes)),
         ]
+
+    def _wait_hosts(self) -> None:
+        started = {
+            host.name: self.manager.process(f"nova-compute-{host.number}").started
+            for host in hosts.all_hosts(self.settings)
+        }
+        content.wait_hosts(self.admin(), started)
 
     def admin(self) -> typing.Any:
         return identity.connect(self.settings, self.passwords, "admin")

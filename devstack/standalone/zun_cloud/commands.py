@@ -101,7 +101,7 @@ def _show_server(
     server = content.first_server(demo)
     report(f"server {server.name} is {server.status}", time.monotonic() - began)
     print(f"\n--- console of {server.name}\n{content.console(demo, server)}---")
-    print(f"addresses: {', '.join(content.addresses(server))}")
+    print(f"addresses: {', '.join(content.addresses(demo, server))}")
     cloud = cloud_settings.STANDALONE / "cloud"
     print(f'go on:     eval "$({cloud} env --user demo)"; openstack server list')
 

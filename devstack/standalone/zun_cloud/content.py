@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import time
 import typing
@@ -113,20 +114,35 @@ def _open_security_group(network: typing.Any, project: str) -> None:
             )
 
 
-def wait_hosts(admin: typing.Any, names: typing.Iterable[str], timeout: float = 90) -> None:
-    """Wait until every compute host is up and the scheduler knows it."""
-    missing = set(names)
+def wait_hosts(
+    admin: typing.Any, started: typing.Mapping[str, float], timeout: float = 90
+) -> None:
+    """Wait until every compute host is up and the scheduler knows it.
+
+    :param started: hosts, with the time their nova-compute was started: Nova calls a service
+        up for a minute after its last sign of life.
+    """
+    missing = dict(started)
     deadline = time.monotonic() + timeout
     while missing:
         if time.monotonic() > deadline:
-            raise errors.CloudError(f"compute hosts not there after {timeout:.0f} s: {missing}")
+            names = ", ".join(sorted(missing))
+            raise errors.CloudError(f"compute hosts not up after {timeout:.0f} s: {names}")
         # Without details: those would ask every compute host for its uptime.
         known = {item.name for item in admin.compute.hypervisors(details=False)}
         for item in admin.compute.services(binary="nova-compute"):
-            if item.state == "up" and item.host in known:
-                missing.discard(item.host)
+            seen = _seconds(item.updated_at)
+            if item.state == "up" and item.host in known and seen >= missing.get(item.host, seen):
+                missing.pop(item.host, None)
         if missing:
             time.sleep(0.3)
+
+
+def _seconds(stamp: str | None) -> float:
+    """Nova's UTC time stamps, which do not say that they are UTC."""
+    if stamp is None:
+        return 0.0
+    return datetime.datetime.fromisoformat(f"{stamp}+00:00").timestamp()
 
 
 def first_server(demo: typing.Any, name: str = "hello", timeout: float = 120) -> typing.Any:
@@ -169,13 +185,21 @@ def _float(demo: typing.Any, server: typing.Any) -> None:
         return
     public = demo.network.find_network("public", ignore_missing=False)
     fixed = next(f["ip_address"] for f in port.fixed_ips if "." in f["ip_address"])
-    demo.network.create_ip(
-        floating_network_id=public.id, port_id=port.id, fixed_ip_address=fixed
-    )
+    where = {"port_id": port.id, "fixed_ip_address": fixed}
+    free = [ip for ip in demo.network.ips(project_id=port.project_id) if ip.port_id is None]
+    if free:
+        demo.network.update_ip(free[0], **where)
+    else:
+        demo.network.create_ip(floating_network_id=public.id, **where)
 
 
-def addresses(server: typing.Any) -> list[str]:
-    return [item["addr"] for items in server.addresses.values() for item in items]
+def addresses(demo: typing.Any, server: typing.Any) -> list[str]:
+    """Fixed and floating addresses, from Neutron: Nova hears of floating ones later."""
+    ports = list(demo.network.ports(device_id=server.id))
+    found = [fixed["ip_address"] for port in ports for fixed in port.fixed_ips]
+    for port in ports:
+        found += [ip.floating_ip_address for ip in demo.network.ips(port_id=port.id)]
+    return found
 
 
 def console(demo: typing.Any, server: typing.Any, timeout: float = 10) -> str:

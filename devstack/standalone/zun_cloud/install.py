@@ -24,7 +24,11 @@ PACKAGES = (
     "ovn-host", "python3-venv", "rabbitmq-server", "runc",
 )
 NEEDED_DISK = 6 * 2**30
-REQUIREMENTS = cloud_settings.STANDALONE / "requirements.txt"
+# The services' and this project's own.
+REQUIREMENTS = (
+    cloud_settings.STANDALONE / "requirements.txt",
+    cloud_settings.CHECKOUT / "requirements.txt",
+)
 CONSTRAINTS = cloud_settings.STANDALONE / "constraints.txt"
 
 Report = typing.Callable[[str, float], None]
@@ -74,14 +78,16 @@ def _dependencies(
     settings: cloud_settings.Settings, uv: pathlib.Path, log: pathlib.Path, report: Report
 ) -> None:
     stamp = settings.venv / "dependencies.stamp"
-    wanted = _digest(REQUIREMENTS, CONSTRAINTS)
+    wanted = _digest(*REQUIREMENTS, CONSTRAINTS)
     if _read(stamp) == wanted:
         return
     began = time.monotonic()
     python = settings.venv / "bin/python"
-    _logged([str(uv), "venv", "-q", "--clear", "--python", sys.executable, str(settings.venv)], log)
-    _logged([str(uv), "pip", "install", "-q", "--python", str(python),
-             "-r", str(REQUIREMENTS), "-c", str(CONSTRAINTS)], log)
+    if not python.exists():
+        _logged([str(uv), "venv", "-q", "--python", sys.executable, str(settings.venv)], log)
+    wanted_files = [f"--requirements={path}" for path in REQUIREMENTS if path.exists()]
+    _logged([str(uv), "pip", "install", "-q", "--python", str(python), *wanted_files,
+             f"--constraints={CONSTRAINTS}"], log)
     report("Python packages", time.monotonic() - began)
     began = time.monotonic()
     _compile(python, settings.venv / "lib", log)
@@ -104,13 +110,14 @@ def _project(
     if not (cloud_settings.CHECKOUT / "setup.cfg").exists():
         return
     stamp = settings.venv / "project.stamp"
-    names = ("setup.cfg", "setup.py", "pyproject.toml", "requirements.txt")
+    names = ("setup.cfg", "setup.py", "pyproject.toml")
     wanted = _digest(*(cloud_settings.CHECKOUT / name for name in names))
     if _read(stamp) == wanted:
         return
     began = time.monotonic()
+    # What it needs, and what builds it, came with the dependencies.
     _logged([str(uv), "pip", "install", "-q", "--python", str(settings.venv / "bin/python"),
-             "-c", str(CONSTRAINTS), "-e", str(cloud_settings.CHECKOUT)], log)
+             "--no-deps", "--no-build-isolation", "-e", str(cloud_settings.CHECKOUT)], log)
     stamp.write_text(wanted)
     report("zun-nova", time.monotonic() - began)
 

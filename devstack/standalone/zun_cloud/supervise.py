@@ -41,6 +41,7 @@ class Process:
     name: str
     state: str
     pid: int | None
+    started: float
     detail: str
 
     @property
@@ -99,7 +100,7 @@ class Manager:
             return {}
         return {
             item["name"]: Process(
-                item["name"], item["statename"], item["pid"] or None,
+                item["name"], item["statename"], item["pid"] or None, item["start"],
                 item["spawnerr"] or item["description"],
             )
             for item in found
