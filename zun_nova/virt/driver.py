@@ -192,6 +192,11 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             self._power.reboot(instance, network_info, timeout)
 
+    def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,
+                                  share_info: Any, block_device_info: Any = None) -> None:
+        with faults.operating(instance):
+            self._power.on(instance, network_info)
+
     def pause(self, instance: Any) -> None:
         with faults.operating(instance):
             self._runtime.pause(identity.container_name(instance))

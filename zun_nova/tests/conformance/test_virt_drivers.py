@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Nova's ``_VirtDriverTestCase``, as it is and in a strict form.
+
+Nova's decorator lets a test pass whose method is not implemented. The strict
+twin takes it off: such a test must be in the table of what is missing, and
+what is in the table must really be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fixtures
+from nova import test
+from nova.tests.unit import utils
+from nova.tests.unit.virt import test_virt_drivers
+
+from zun_nova.tests import fake_engine
+from zun_nova.tests.conformance import missing
+from zun_nova.tests.conformance import nova_fixtures
+from zun_nova.virt import driver
+
+
+class DriverSuite(test_virt_drivers._VirtDriverTestCase):
+    """What differs from a driver of virtual machines: the images."""
+
+    driver_module = 'zun_nova.virt.driver.ContainerDriver'
+    network_count = 1
+
+    def setUp(self) -> None:
+        self.useFixture(fixtures.MonkeyPatch(
+            'nova.tests.fixtures.GlanceFixture', nova_fixtures.GlanceFixture))
+        self.set_up_engine()
+        super().setUp()
+        self.connection.init_host('myhostname')
+        self.addCleanup(self.remove_servers)
+
+    def set_up_engine(self) -> None:
+        raise NotImplementedError
+
+    def remove_servers(self) -> None:
+        """Leave the engine as it was found."""
+
+    def _get_running_instance(self, obj: bool = True) -> tuple[Any, Any]:
+        # Four processors and 2 GiB of the suite's own flavor are too much for small machines.
+        flavor = utils.get_test_flavor(
+            self.ctxt, {'flavorid': 'container', 'name': 'container.test', 'vcpus': 1,
+                        'memory_mb': 64, 'swap': 0, 'root_gb': 1, 'ephemeral_gb': 0})
+        instance = utils.get_test_instance(flavor=flavor, obj=obj)
+        network_info = utils.get_test_network_info(count=self.network_count)
+        image_meta = utils.get_test_image_object(None, instance)
+        self.connection.spawn(
+            self.ctxt, instance, image_meta, [], 'herp', {}, network_info=network_info)
+        return instance, network_info
+
+    def test_live_migration(self) -> None:
+        # Nova does not excuse this one, though it is optional.
+        instance, _ = self._get_running_instance()
+        self.assertRaises(
+            NotImplementedError, self.connection.live_migration, self.ctxt, instance,
+            'otherhost', lambda *_: None, lambda *_: None)
+
+    def test_live_migration_force_complete(self) -> None:
+        # Nova's test reaches into what only its own drivers have.
+        instance, _ = self._get_running_instance()
+        self.assertRaises(
+            NotImplementedError, self.connection.live_migration_force_complete, instance)
+
+
+class FakeEngineSuite(DriverSuite):
+    """The driver whole, but for the wiring of ports, on an engine that speaks the protocol."""
+
+    def set_up_engine(self) -> None:
+        engine = self.useFixture(fake_engine.FakeEngine())
+        self.useFixture(nova_fixtures.NoWiring())
+        driver.CONF.set_override('docker_url', engine.url, group='zun_nova')
+        self.addCleanup(driver.CONF.clear_override, 'docker_url', group='zun_nova')
+
+
+def strict(name: str) -> Any:
+    """The test without the decorator that excuses NotImplementedError."""
+    wrapped = getattr(test_virt_drivers._VirtDriverTestCase, name).__wrapped__
+
+    def run(self: Any) -> None:
+        if name in missing.tests():
+            self.assertRaises(NotImplementedError, wrapped, self)
+        else:
+            wrapped(self)
+
+    run.__name__ = name
+    return run
+
+
+#: The tests that Nova's decorator wraps.
+STRICT = {
+    name: strict(name) for name in dir(test_virt_drivers._VirtDriverTestCase)
+    if name.startswith('test_')
+    and getattr(test_virt_drivers._VirtDriverTestCase, name).__code__.co_name == 'wrapped_func'
+    and name not in vars(DriverSuite)
+}
+
+
+class FakeEngineConformance(FakeEngineSuite, test.TestCase):
+    """Nova's suite as Nova runs it for its own drivers."""
+
+
+StrictFakeEngineConformance = type(
+    'StrictFakeEngineConformance', (FakeEngineSuite, test.TestCase), STRICT)
+
+
+class MissingTest(test.NoDBTestCase):
+
+    def test_the_table_names_tests_that_exist(self) -> None:
+        self.assertEqual(frozenset(), missing.tests() - STRICT.keys())
