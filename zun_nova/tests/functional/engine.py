@@ -64,13 +64,15 @@ class DockerEngine(fixtures.Fixture):
     One of our own has its state, its mounts and its control groups for
     itself, leaves containers running when it is restarted (live-restore), and
     leaves nothing behind. The engine at ZUN_TEST_DOCKER_URL is used with care:
-    only containers whose names begin with PREFIX are removed in the end.
+    only containers and images whose names begin with PREFIX and REPOSITORY are
+    removed in the end.
 
     :ivar url: unix://...
     :ivar owned: it is our own, so it may be stopped.
     """
 
     PREFIX = 'zun-test-'
+    REPOSITORY = 'zun-test/'
 
     def _setUp(self) -> None:
         reason = why_not()
@@ -81,7 +83,7 @@ class DockerEngine(fixtures.Fixture):
         if self.owned:
             self._make_root()
             self.start()
-        self.addCleanup(self.remove_containers)
+        self.addCleanup(self.clean)
 
     def runtime(self, timeout: int = 60) -> docker_runtime.DockerRuntime:
         """A runtime on this engine, configured as in nova.conf."""
@@ -94,14 +96,18 @@ class DockerEngine(fixtures.Fixture):
         self.addCleanup(client.close)
         return client
 
-    def remove_containers(self) -> None:
-        """Remove the containers of the tests, holders included."""
+    def clean(self) -> None:
+        """Remove the containers of the tests, holders included, and their images."""
         client = docker.APIClient(self.url, version='1.41', timeout=60)
         with contextlib.closing(client), contextlib.suppress(requests.RequestException):
             for row in client.containers(all=True):
                 if self.owned or any(name[1:].startswith(self.PREFIX) for name in row['Names']):
                     with contextlib.suppress(docker.errors.APIError):
                         client.remove_container(row['Id'], force=True, v=True)
+            for image in client.images():
+                for tag in image['RepoTags'] or ():
+                    if tag.startswith(self.REPOSITORY):
+                        client.remove_image(tag, force=True)
 
     def start(self) -> None:
         """Start our own engine and wait until it answers."""

@@ -17,6 +17,9 @@ from __future__ import annotations
 import time
 import types
 
+from oslo_config import cfg
+
+from zun_nova import conf
 from zun_nova import errors
 from zun_nova.tests import fake_engine
 from zun_nova.tests import images
@@ -56,6 +59,13 @@ class FaultsTest(runtime_contract.Case):
             self.assertIn(f'no engine answers at {self.fake.url}: No such file', str(failure))
         self.fake.start()
         self.assertEqual(base.State.RUNNING, self.runtime.inspect(name).state)
+
+    def test_configured_by_nova_conf(self):
+        options = cfg.ConfigOpts()
+        conf.register_opts(options)
+        options([])
+        options.set_override('docker_url', self.fake.url, conf.GROUP.name)
+        self.assertEqual('docker', docker.DockerRuntime(options).info().name)
 
     def test_nothing_is_asked_before_the_first_call(self):
         self.fake.stop()
