@@ -36,6 +36,8 @@ MANIFEST = 'manifest.json'
 OTHER_INDEXES = ('repositories', 'index.json', 'oci-layout')
 #: Room for a manifest of more layers than an engine can mount.
 MAX_MANIFEST_BYTES = 1024 * 1024
+#: An image has some files per layer, and engines mount at most 127 layers.
+MAX_MEMBERS = 10_000
 CHUNK_BYTES = 1024 * 1024
 #: Two empty blocks end an archive.
 END = bytes(2 * tarfile.BLOCKSIZE)
@@ -56,24 +58,27 @@ def renamed(source: Iterable[bytes], reference: str) -> Iterator[bytes]:
     :raises BadArchive: as soon as it is seen.
     """
     chunks = iter(source)
-    found = False
+    manifest: dict[str, Any] | None = None
+    names: set[str] = set()
     try:
         with tarfile.open(fileobj=_Reader(chunks), mode='r|*') as archive:
             for member in archive:
                 name = _checked_name(member)
                 if name in OTHER_INDEXES:
                     continue
-                if name != MANIFEST:
-                    yield from _member(archive, member)
-                elif found:
-                    raise BadArchive('it holds manifest.json twice')
+                if name in names:
+                    raise BadArchive(f'it holds {name!r} twice')
+                names.add(name)
+                if len(names) > MAX_MEMBERS:
+                    raise BadArchive(f'it holds more than {MAX_MEMBERS} files')
+                if name == MANIFEST:
+                    manifest = _read_manifest(archive, member)
+                    yield from _renamed_manifest(manifest, reference)
                 else:
-                    found = True
-                    yield from _manifest(_read_manifest(archive, member), reference)
+                    yield from _member(archive, member)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as ex:
         raise BadArchive(f'it is no tar archive, or is cut short ({ex})') from ex
-    if not found:
-        raise BadArchive('it holds no manifest.json; make the archive with "docker save"')
+    _check_complete(manifest, names)
     for _ in chunks:  # The checksum of the whole is known only at its end.
         pass
     yield END
@@ -99,7 +104,7 @@ def _check_link(name: str, target: str) -> None:
             raise BadArchive(f'link {name!r} points outside the archive')
 
 
-def _read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[dict[str, Any]]:
+def _read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
     if not member.isreg() or member.size > MAX_MANIFEST_BYTES:
         raise BadArchive('its manifest.json is no file of sensible size')
     file = archive.extractfile(member)
@@ -111,11 +116,20 @@ def _read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> list[di
     if (not isinstance(manifest, list) or len(manifest) != 1
             or not isinstance(manifest[0], dict)):
         raise BadArchive('its manifest.json must describe exactly one image')
-    return manifest
+    return manifest[0]
 
 
-def _manifest(manifest: list[dict[str, Any]], reference: str) -> Iterator[bytes]:
-    data = json.dumps([{**manifest[0], 'RepoTags': [reference]}]).encode()
+def _check_complete(manifest: dict[str, Any] | None, names: set[str]) -> None:
+    if manifest is None:
+        raise BadArchive('it holds no manifest.json; make the archive with "docker save"')
+    layers = manifest.get('Layers')
+    for name in [manifest.get('Config'), *(layers if isinstance(layers, list) else [layers])]:
+        if not isinstance(name, str) or name.removeprefix('./') not in names:
+            raise BadArchive(f'its manifest.json names {name!r}, which it does not hold')
+
+
+def _renamed_manifest(manifest: dict[str, Any], reference: str) -> Iterator[bytes]:
+    data = json.dumps([{**manifest, 'RepoTags': [reference]}]).encode()
     header = tarfile.TarInfo(MANIFEST)
     header.size = len(data)
     yield header.tobuf(tarfile.PAX_FORMAT) + data + _padding(len(data))

@@ -94,7 +94,11 @@ class Images:
             except archive.BadArchive as ex:
                 raise errors.ImageInvalid(image_meta.id, str(ex)) from ex
             except errors.InvalidRequest as ex:
-                raise errors.ImageInvalid(image_meta.id, ex.detail) from ex
+                # The engine's words can hold paths of the host.
+                LOG.warning('Image %s: %s', image_meta.id, ex)
+                raise errors.ImageInvalid(
+                    image_meta.id, 'the engine cannot read the archive, though it looks like '
+                    'one; compare with the output of "docker save"') from ex
         LOG.info('Loaded image %s in %.1f s', image_meta.id, watch.elapsed())
 
     @contextlib.contextmanager

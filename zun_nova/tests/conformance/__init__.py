@@ -16,7 +16,7 @@ import os
 # Nova's test packages would choose eventlet, which nova-compute forbids.
 os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = '1'
 
-from nova import monkey_patch  # noqa: E402  reads the variable just set
+from nova import monkey_patch  # reads the variable just set
 
 # Before anything can import eventlet.
 monkey_patch.patch(backend='threading')

@@ -39,6 +39,14 @@ def manifest(content: Any = None) -> tuple[tarfile.TarInfo, bytes]:
     return member('manifest.json', json.dumps(MANIFEST if content is None else content).encode())
 
 
+def config() -> tuple[tarfile.TarInfo, bytes]:
+    return member('c.json', b'{}')
+
+
+def layer(data: bytes = b'x' * 5000) -> tuple[tarfile.TarInfo, bytes]:
+    return member('l/layer.tar', data)
+
+
 def tar(*members: tuple[tarfile.TarInfo, bytes], **options: Any) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode='w', **options) as out:
@@ -63,11 +71,11 @@ def rename(source: Iterable[bytes]) -> dict[str, bytes | None]:
 class RenamedTest(base.BaseTestCase):
 
     def test_only_the_names_change(self) -> None:
-        layer = bytes(range(256)) * 5000
+        content = bytes(range(256)) * 5000
         for order in ((0, 1, 2), (2, 1, 0)):
-            members = (manifest(), member('c.json', b'{}'), member('l/layer.tar', layer))
+            members = (manifest(), config(), layer(content))
             result = rename(pieces(tar(*(members[i] for i in order))))
-            self.assertEqual(layer, result['l/layer.tar'])
+            self.assertEqual(content, result['l/layer.tar'])
             self.assertEqual(b'{}', result['c.json'])
             self.assertEqual(
                 [{**MANIFEST[0], 'RepoTags': ['ours:1']}], json.loads(result['manifest.json']))
@@ -75,27 +83,27 @@ class RenamedTest(base.BaseTestCase):
     def test_other_ways_to_name_an_image_are_dropped(self) -> None:
         result = rename([tar(
             member('repositories', b'{"victim": {"latest": "x"}}'), member('index.json', b'{}'),
-            member('oci-layout', b'{}'), manifest(), member('c.json', b'{}'))])
-        self.assertEqual({'manifest.json', 'c.json'}, set(result))
+            member('oci-layout', b'{}'), manifest(), config(), layer())])
+        self.assertEqual({'manifest.json', 'c.json', 'l/layer.tar'}, set(result))
 
     def test_names_longer_than_a_header_holds(self) -> None:
         name = 'blobs/sha256/' + 'f' * 200
-        self.assertIn(name, rename([tar(manifest(), member(name, b'x'),
+        self.assertIn(name, rename([tar(manifest(), config(), layer(), member(name, b'x'),
                                         format=tarfile.GNU_FORMAT)]))
 
     def test_compressed(self) -> None:
-        data = gzip.compress(tar(manifest(), member('c.json', b'{}')))
-        self.assertEqual({'manifest.json', 'c.json'}, set(rename(pieces(data))))
+        data = gzip.compress(tar(manifest(), config(), layer()))
+        self.assertEqual({'manifest.json', 'c.json', 'l/layer.tar'}, set(rename(pieces(data))))
 
     def test_links_inside_are_kept(self) -> None:
         link = member('b/layer.tar', type=tarfile.SYMTYPE, linkname='../a/layer.tar')
-        data = b''.join(archive.renamed([tar(manifest(), link)], 'ours:1'))
+        data = b''.join(archive.renamed([tar(manifest(), config(), layer(), link)], 'ours:1'))
         with tarfile.open(fileobj=io.BytesIO(data)) as result:
             self.assertEqual('../a/layer.tar', result.getmember('b/layer.tar').linkname)
 
     def test_the_source_is_read_to_its_end_before_the_end_is_given(self) -> None:
         def source() -> Iterator[bytes]:
-            yield tar(manifest(), member('c.json', b'{}'))
+            yield tar(manifest(), config(), layer())
             raise OSError('wrong checksum')
 
         given = []
@@ -105,13 +113,21 @@ class RenamedTest(base.BaseTestCase):
         self.assertFalse(b''.join(given).endswith(archive.END))
 
     def test_refused(self) -> None:
-        whole = tar(manifest(), member('l/layer.tar', b'x' * 5000))
+        whole = tar(manifest(), config(), layer())
         cases = {
             'empty': b'',
             'no tar': b'x' * 10000,
             'cut short': whole[:3000],
             'gzip cut short': gzip.compress(whole)[:-20],
-            'no manifest': tar(member('c.json', b'{}')),
+            'no manifest': tar(config()),
+            'no layer': tar(manifest(), config()),
+            'no configuration': tar(manifest(), layer()),
+            'layers are no list': tar(
+                manifest([{'Config': 'c.json', 'Layers': 7}]), config(), layer()),
+            'a layer twice': tar(manifest(), config(), layer(), layer(b'y')),
+            'too many files': tar(
+                manifest(), config(), layer(),
+                *(member(f'f{number}') for number in range(archive.MAX_MEMBERS))),
             'two manifests': tar(manifest(), manifest()),
             'manifest of two images': tar(manifest(MANIFEST * 2)),
             'manifest of none': tar(manifest([])),
