@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import typing
 
 from zun_cloud import content
@@ -73,25 +74,30 @@ class BringUp:
     def _host_tasks(self, host: hosts.Host) -> list[graph.Node]:
         node, number = graph.Node, host.number
         found = [
-            node(f"ovs-files-{number}", lambda: network.make_database_files(host)),
+            node(f"off-{number}", lambda: self._forget_power(host), ("directories",)),
+            node(f"ovs-files-{number}", lambda: network.make_database_files(host),
+                 (f"off-{number}",)),
             node(f"ovs-setup-{number}", lambda: network.configure_switch(host),
                  (f"ovsdb-{number}",)),
             node(f"bridges-{number}", lambda: network.make_provider_bridge(host),
                  (f"ovs-vswitchd-{number}",)),
         ]
         if not host.is_machine:
-            found += [
-                node(f"off-{number}", lambda: self._forget_power(host)),
-                node(f"power-{number}", lambda: self._power(host),
-                     (host.name, "management", "bridges-1")),
-            ]
+            found.append(node(f"power-{number}", lambda: self._power(host),
+                              (host.name, "management", "bridges-1")))
         return found
 
     def _forget_power(self, host: hosts.Host) -> None:
-        """A note of the last boot must not be taken for this one's."""
-        if not self.manager.process(host.name).up:
-            host.pid_file.unlink(missing_ok=True)
-            (host.run / "ready").unlink(missing_ok=True)
+        """What a boot left in the run directory must not be taken for this one's.
+
+        Worst is dockerd's pid file: in a new PID namespace its number is soon somebody's.
+        """
+        if host.is_machine:
+            if not self.manager.process("dockerd-1").up:
+                (host.run / "dockerd.pid").unlink(missing_ok=True)
+        elif not self.manager.process(host.name).up:
+            shutil.rmtree(host.run, ignore_errors=True)
+            host.run.mkdir(parents=True)
 
     def _power(self, host: hosts.Host) -> None:
         if host.pid_file.exists():

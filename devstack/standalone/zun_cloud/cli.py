@@ -22,9 +22,7 @@ def main(argv: typing.Sequence[str] | None = None) -> int:
     try:
         return _dispatch(options)
     except errors.CloudError as exc:
-        print(f"cloud: {exc}", file=sys.stderr)
-        if exc.log:
-            print(f"\n--- last lines of {exc.log}\n{errors.tail(exc.log)}", file=sys.stderr)
+        print(exc.report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cloud: interrupted; `cloud up` goes on from here", file=sys.stderr)
@@ -32,7 +30,9 @@ def main(argv: typing.Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cloud", description="One OpenStack cloud on one machine.")
+    parser = argparse.ArgumentParser(
+        prog="cloud", description="One OpenStack cloud on one machine."
+    )
     parser.add_argument("--state-dir", metavar="DIR", help="where everything lives")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="install, start and fill whatever is missing")
@@ -66,12 +66,14 @@ def _dispatch(options: argparse.Namespace) -> int:
     settings = cloud_settings.load(options.state_dir, choices)
     if sys.prefix != str(settings.venv):
         return _first_stage(options, settings)
-    from zun_cloud import commands  # noqa: PLC0415  (needs the virtual environment)
+    from zun_cloud import commands
 
     return commands.run(options, settings, choices)
 
 
-def _first_stage(options: argparse.Namespace, settings: cloud_settings.Settings) -> int:
+def _first_stage(  # noqa: RET503  (exec does not return)
+    options: argparse.Namespace, settings: cloud_settings.Settings
+) -> int:
     """Install if the command may, then go on inside the virtual environment."""
     began = os.environ.setdefault("ZUN_CLOUD_BEGAN", str(time.time()))
     if options.command in ("up", "test"):
@@ -84,7 +86,7 @@ def _first_stage(options: argparse.Namespace, settings: cloud_settings.Settings)
             return 3 if options.command == "status" else 0
         raise errors.CloudError(f"no cloud in {settings.state}; `cloud up` makes one")
     environment = {**os.environ, "PYTHONPATH": str(cloud_settings.STANDALONE)}
-    os.execve(python, [str(python), "-m", "zun_cloud", *sys.argv[1:]], environment)
+    os.execve(python, [str(python), "-m", "zun_cloud", *sys.argv[1:]], environment)  # noqa: S606
 
 
 def _report(began: float, name: str, seconds: float) -> None:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shlex
 import shutil
+import sys
 import time
 import typing
 
@@ -17,12 +18,14 @@ from zun_cloud import credentials
 from zun_cloud import errors
 from zun_cloud import graph
 from zun_cloud import identity
+from zun_cloud import install
 from zun_cloud import leftovers
 from zun_cloud import preflight
 from zun_cloud import rendering
 from zun_cloud import services
 from zun_cloud import settings as cloud_settings
 from zun_cloud import status
+from zun_cloud import suites
 from zun_cloud import supervise
 from zun_cloud import teardown
 
@@ -53,6 +56,8 @@ def run(
         case "reset":
             with locked(settings):
                 return reset(settings)
+        case "test":
+            return test(settings, options.names)
         case "leftovers":
             return print_leftovers(leftovers.find(settings))
     raise errors.CloudError(f"{options.command}: not there yet")
@@ -129,6 +134,52 @@ def reset(settings: cloud_settings.Settings) -> int:
     return 0
 
 
+def test(settings: cloud_settings.Settings, names: typing.Sequence[str]) -> int:
+    """Run the suites; the cloud comes up for those that need it and goes down again.
+
+    A cloud that was up before stays up, and then leftovers are not looked for.
+    """
+    chosen = suites.choose(names)
+    install.test_tools(settings)
+    total = suites.Result()
+    for suite in [item for item in chosen if not item.cloud]:
+        total.add(suites.run(settings, suite, {}))
+    on_cloud = [item for item in chosen if item.cloud]
+    if on_cloud:
+        total.add(_test_on_cloud(settings, on_cloud))
+    print(f"\n{total.summary()}")
+    return 1 if total.failed else 0
+
+
+def _test_on_cloud(
+    settings: cloud_settings.Settings, chosen: typing.Sequence[suites.Suite]
+) -> suites.Result:
+    total = suites.Result()
+    was_up = supervise.Manager(settings).is_running()
+    environment = {"ZUN_CLOUD_STATE": str(settings.state)}
+    os.environ["ZUN_CLOUD_BEGAN"] = str(time.time())
+    with locked(settings):
+        print("\n=== cloud up", flush=True)
+        if _as_test(total, lambda: up(settings)):
+            for suite in chosen:
+                total.add(suites.run(settings, suite, environment))
+        if not was_up:
+            print("\n=== cloud down", flush=True)
+            _as_test(total, lambda: down(settings))
+    return total
+
+
+def _as_test(total: suites.Result, command: typing.Callable[[], int]) -> bool:
+    """Count a command as one test; whether it went well."""
+    try:
+        well = command() == 0
+    except errors.CloudError as exc:
+        print(exc.report(), file=sys.stderr)
+        well = False
+    total.add(suites.Result(passed=int(well), failed=int(not well)))
+    return well
+
+
 def print_leftovers(found: list[leftovers.Found]) -> int:
     if found:
         print(f"left on the machine:\n{leftovers.table(found)}")
@@ -149,7 +200,8 @@ def restart(settings: cloud_settings.Settings, name: str) -> int:
 def logs(settings: cloud_settings.Settings, name: str, *, follow: bool) -> int:
     path = settings.log_of(services.find(settings, name).name)
     tail = shutil.which("tail") or "/usr/bin/tail"
-    os.execv(tail, [tail, "-n", "200", *(["-F"] if follow else []), str(path)])
+    command = [tail, "-n", "200", *(["-F"] if follow else []), str(path)]
+    os.execv(tail, command)  # noqa: S606
 
 
 def print_environment(settings: cloud_settings.Settings, user: str) -> int:

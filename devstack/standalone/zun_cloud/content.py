@@ -88,9 +88,8 @@ def _router(
     router = network.find_router("router1", project_id=project) or network.create_router(
         name="router1", project_id=project, external_gateway_info={"network_id": public.id}
     )
-    connected = {
-        fixed["subnet_id"] for port in network.ports(device_id=router.id) for fixed in port.fixed_ips
-    }
+    ports = network.ports(device_id=router.id)
+    connected = {fixed["subnet_id"] for port in ports for fixed in port.fixed_ips}
     for subnet in subnets:
         if subnet.id not in connected:
             network.add_interface_to_router(router, subnet_id=subnet.id)

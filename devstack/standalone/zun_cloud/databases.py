@@ -43,7 +43,10 @@ class Schema:
     setup: list[list[list[str]]] = dataclasses.field(default_factory=list)
 
 
-def schemas(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str]) -> list[Schema]:
+def schemas(
+    settings: cloud_settings.Settings, passwords: typing.Mapping[str, str]
+) -> list[Schema]:
+    """Every service that has a database."""
     etc = settings.etc
     placement = ["placement-manage", f"--config-file={etc}/placement/placement.conf"]
     glance = ["glance-manage", f"--config-file={etc}/glance/glance-api.conf"]

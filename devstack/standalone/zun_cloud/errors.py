@@ -16,6 +16,13 @@ class CloudError(Exception):
         super().__init__(message)
         self.log = log
 
+    def report(self) -> str:
+        """What to print: the message and the end of the log."""
+        text = f"cloud: {self}"
+        if self.log:
+            text += f"\n\n--- last lines of {self.log}\n{tail(self.log)}"
+        return text
+
 
 def tail(path: pathlib.Path, lines: int = 25, limit: int = 64 * 1024) -> str:
     """The last lines of a file, reading no more than ``limit`` bytes of it."""

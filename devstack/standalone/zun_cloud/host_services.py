@@ -39,7 +39,7 @@ def _power(host: hosts.Host) -> list[service.Service]:
         "/bin/sh", str(host.etc / "init.sh"),
     )
     return [service.Service(
-        host.name, command, ("directories", f"off-{host.number}"),
+        host.name, command, (f"off-{host.number}",),
         restart=False,
     )]
 
@@ -89,7 +89,7 @@ def _engine(host: hosts.Host) -> list[service.Service]:
         f"--cgroup-parent={host.cgroup}", "--exec-opt", "native.cgroupdriver=cgroupfs",
     )
     return [
-        service.Service(f"containerd-{number}", containerd, ("directories",),
+        service.Service(f"containerd-{number}", containerd, (f"off-{number}",),
                         files=(host.etc / "containerd.toml",),
                         ready=health.Unix(host.containerd_socket)),
         service.Service(f"dockerd-{number}", dockerd, (f"containerd-{number}",),

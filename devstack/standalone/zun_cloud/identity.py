@@ -52,13 +52,12 @@ def connect(
 
 def endpoints(settings: cloud_settings.Settings) -> dict[tuple[str, str], tuple[str, str]]:
     """(service, type) to port name and path."""
-    found = {
+    return {
         ("nova", "compute"): ("nova-api", "/v2.1"),
         ("placement", "placement"): ("placement", ""),
         ("glance", "image"): ("glance", ""),
         ("neutron", "network"): ("neutron", ""),
     }
-    return found
 
 
 def seed(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str]) -> None:

@@ -74,6 +74,16 @@ def tools(settings: cloud_settings.Settings, log: pathlib.Path) -> pathlib.Path:
     return uv
 
 
+def test_tools(settings: cloud_settings.Settings) -> None:
+    """tox and stestr, beside uv."""
+    log = settings.directory("log") / "venv.log"
+    uv = tools(settings, log)
+    names = ("tox", "tox-uv", "stestr")
+    if not all((settings.tools / "bin" / name).exists() for name in ("tox", "stestr")):
+        _logged([str(uv), "pip", "install", "-q", "--python", str(settings.tools / "bin/python"),
+                 *names], log)
+
+
 def _dependencies(
     settings: cloud_settings.Settings, uv: pathlib.Path, log: pathlib.Path, report: Report
 ) -> None:
@@ -138,8 +148,8 @@ def _missing_packages() -> list[str]:
         ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
         capture_output=True, text=True, check=False,
     )
-    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
-    return sorted(set(PACKAGES) - installed)
+    states = dict(line.split() for line in done.stdout.splitlines())
+    return [name for name in PACKAGES if states.get(name) != "installed"]
 
 
 class _services_kept_off:  # noqa: N801  (used as a function)

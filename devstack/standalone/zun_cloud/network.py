@@ -11,7 +11,9 @@ import functools
 import ipaddress
 import json
 import pathlib
+import time
 
+from zun_cloud import errors
 from zun_cloud import hosts
 from zun_cloud import settings as cloud_settings
 from zun_cloud import shell
@@ -73,7 +75,13 @@ def make_provider_bridge(host: hosts.Host) -> None:
         f"datapath_type={datapath_type()}", "fail_mode=standalone",
         f'other_config:hwaddr="02:00:00:f0:00:{host.number:02x}"',
     )
-    shell.run(host.inside("ip", "link", "set", bridge, "up"))
+    # The database may hold the bridge from before while the switch is still making its link.
+    deadline = time.monotonic() + 15
+    while not shell.succeeds(host.inside("ip", "link", "set", bridge, "up")):
+        if time.monotonic() > deadline:
+            log = settings.log_of(f"ovs-vswitchd-{host.number}")
+            raise errors.CloudError(f"{host.name}: bridge {bridge} has no link", log)
+        time.sleep(0.05)
     if host.is_machine:
         _address_external(settings)
     else:

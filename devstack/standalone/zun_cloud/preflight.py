@@ -61,7 +61,7 @@ def _check_switch(settings: cloud_settings.Settings) -> None:
     other = leftovers.switch_daemons()
     if other:
         raise errors.CloudError(
-            f"another userspace Open vSwitch, process {other[0]}, runs in this network namespace:\n"
+            f"process {other[0]} is another userspace Open vSwitch in this network namespace:\n"
             "stop it, or run this cloud in a namespace of its own with `unshare --net --mount`"
         )
     for name in (settings.integration_bridge, settings.provider_bridge):

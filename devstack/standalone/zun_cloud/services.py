@@ -124,7 +124,8 @@ def _ovn(settings: cloud_settings.Settings) -> list[service.Service]:
             env=host.ovs_env, ready=health.Tcp(settings.port(name)), port=settings.port(name),
         ))
     northd = (
-        "/usr/bin/ovn-northd", f"--pidfile={run}/ovn-northd.pid", f"--unixctl={run}/ovn-northd.ctl",
+        "/usr/bin/ovn-northd",
+        f"--pidfile={run}/ovn-northd.pid", f"--unixctl={run}/ovn-northd.ctl",
         f"--ovnnb-db=unix:{run}/ovnnb_db.sock", f"--ovnsb-db=unix:{run}/ovnsb_db.sock",
         "-vsyslog:off", "-vfile:off",
     )
@@ -147,7 +148,8 @@ def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
     ovn = ("ovn-nb", "ovn-sb")
     return [
         uwsgi(settings, "keystone", ("schema-keystone", "memcached"),
-              {"OS_KEYSTONE_CONFIG_DIR": str(etc / "keystone")}, (etc / "keystone/keystone.conf",)),
+              {"OS_KEYSTONE_CONFIG_DIR": str(etc / "keystone")},
+              (etc / "keystone/keystone.conf",)),
         uwsgi(settings, "placement", ("schema-placement",),
               {"OS_PLACEMENT_CONFIG_DIR": str(etc / "placement")},
               (etc / "placement/placement.conf",)),

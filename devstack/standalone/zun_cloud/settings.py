@@ -176,7 +176,8 @@ def build(values: typing.Mapping[str, typing.Any]) -> Settings:
     clean = {}
     for name, value in values.items():
         if name not in fields:
-            raise errors.CloudError(f"unknown setting {name!r}; known: {', '.join(sorted(fields))}")
+            known = ", ".join(sorted(fields))
+            raise errors.CloudError(f"unknown setting {name!r}; known: {known}")
         clean[name] = _convert(name, value, fields[name].type)
     unknown = set(clean.get("ports", {})) - set(PORTS)
     if unknown:

@@ -39,13 +39,14 @@ def run(
     except subprocess.TimeoutExpired as exc:
         raise errors.CloudError(f"no end after {timeout:.0f} s: {' '.join(command)}") from exc
     if check and done.returncode:
-        raise errors.CloudError(
-            f"exit code {done.returncode}: {' '.join(command)}\n{(done.stderr or done.stdout).strip()}"
-        )
+        said = (done.stderr or done.stdout).strip()
+        raise errors.CloudError(f"exit code {done.returncode}: {' '.join(command)}\n{said}")
     return done.stdout
 
 
-def succeeds(command: typing.Sequence[str], *, env: typing.Mapping[str, str] | None = None) -> bool:
+def succeeds(
+    command: typing.Sequence[str], *, env: typing.Mapping[str, str] | None = None
+) -> bool:
     """Whether the program ends with exit code 0 within ten seconds."""
     try:
         run(command, env=env, timeout=10)

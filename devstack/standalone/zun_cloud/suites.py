@@ -1,0 +1,163 @@
+"""The test suites, one after the other, and what they skipped.
+
+Every suite is an environment of the project's tox.ini. Those that run tests leave their results
+in stestr's repository, from where they are read here: nobody's output is parsed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import subprocess
+import time
+import typing
+
+import subunit  # type: ignore[import-untyped]
+import testtools
+
+from zun_cloud import errors
+from zun_cloud import settings as cloud_settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """One tox environment.
+
+    :param stestr: it runs tests by stestr; otherwise its exit code is the one result.
+    :param cloud: it needs the cloud to be up.
+    """
+
+    name: str
+    stestr: bool = True
+    cloud: bool = False
+
+
+# In the order in which they run: cheap ones first.
+SUITES = (
+    Suite("pep8", stestr=False),
+    Suite("py3"),
+    Suite("conformance"),
+    Suite("functional", cloud=True),
+)
+
+
+@dataclasses.dataclass
+class Result:
+    """What came of a suite, or of several added up."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def add(self, other: Result) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped.update(other.skipped)
+
+    def summary(self) -> str:
+        lines = [f"Skipped tests: {len(self.skipped)}"]
+        lines += [f"  {name}: {reason}" for name, reason in sorted(self.skipped.items())]
+        lines += ["", f"{self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped"]
+        return "\n".join(lines)
+
+
+def choose(names: typing.Sequence[str]) -> list[Suite]:
+    """The suites of these names, or all, in their order.
+
+    :raises CloudError: a name is not a suite's.
+    """
+    known = {suite.name: suite for suite in SUITES}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise errors.CloudError(f"no suite {unknown[0]!r}; known: {', '.join(known)}")
+    return [suite for suite in SUITES if not names or suite.name in names]
+
+
+def run(
+    settings: cloud_settings.Settings, suite: Suite, environment: typing.Mapping[str, str]
+) -> Result:
+    """Run one suite with its output on the terminal."""
+    print(f"\n=== {suite.name}", flush=True)
+    began = time.time()
+    command = [str(settings.tools / "bin/tox"), "-q", "run", "-e", suite.name]
+    done = subprocess.run(
+        command, cwd=cloud_settings.CHECKOUT, check=False,
+        env={**_outside(), "PATH": f"{settings.tools}/bin:{os.environ['PATH']}", **environment},
+    )
+    result = _last_run(settings, began) if suite.stestr else Result()
+    if not suite.stestr:
+        result.passed = int(done.returncode == 0)
+    if done.returncode and not result.failed:
+        # It broke outside of a test: in building the environment, or in loading the tests.
+        result.failed = 1
+    print(f"=== {suite.name}: {time.time() - began:.0f} s", flush=True)
+    return result
+
+
+def _outside() -> dict[str, str]:
+    """This process's environment without what made it part of the cloud's own."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+
+def _last_run(settings: cloud_settings.Settings, began: float) -> Result:
+    repository = cloud_settings.CHECKOUT / ".stestr"
+    stream = repository / "next-stream"
+    if not stream.exists() or stream.stat().st_mtime < began - 1:
+        return Result()
+    done = subprocess.run(
+        [str(settings.tools / "bin/stestr"), "last", "--subunit"],
+        cwd=cloud_settings.CHECKOUT, capture_output=True, check=False,
+    )
+    return read(io.BytesIO(done.stdout))
+
+
+def read(stream: typing.BinaryIO) -> Result:
+    """The results in a subunit v2 stream; each test counts once, with its last word."""
+    collector = _Collector()
+    collector.startTestRun()
+    subunit.ByteStreamToStreamResult(stream, non_subunit_name="stdout").run(collector)
+    collector.stopTestRun()
+    return collector.result()
+
+
+class _Collector(testtools.StreamResult):  # type: ignore[misc]
+    """Keeps each test's final status and the reason of a skip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._status: dict[str, str] = {}
+        self._reasons: dict[str, bytes] = {}
+
+    def status(
+        self,
+        test_id: str | None = None,
+        test_status: str | None = None,
+        test_tags: typing.Any = None,
+        runnable: bool = True,
+        file_name: str | None = None,
+        file_bytes: bytes | None = None,
+        **more: typing.Any,
+    ) -> None:
+        """Called by the stream for every packet in it."""
+        if test_id is None:
+            return
+        if file_name == "reason":
+            self._reasons[test_id] = self._reasons.get(test_id, b"") + bytes(file_bytes or b"")
+        if test_status not in (None, "exists"):
+            self._status[test_id] = str(test_status)
+
+    def result(self) -> Result:
+        """Statuses added up; a test that began and never ended has failed."""
+        found = Result()
+        for name, status in self._status.items():
+            if status in ("success", "xfail"):
+                found.passed += 1
+            elif status == "skip":
+                found.skipped[name] = self._reason(name)
+            else:
+                found.failed += 1
+        return found
+
+    def _reason(self, name: str) -> str:
+        return " ".join(self._reasons.get(name, b"").decode().split()) or "no reason given"
