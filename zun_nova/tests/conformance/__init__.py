@@ -9,14 +9,5 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Nova's own test suites, run against this driver."""
-
-import os
-
-# Nova's test packages would choose eventlet, which nova-compute forbids.
-os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = '1'
-
-from nova import monkey_patch  # reads the variable just set
-
-# Before anything can import eventlet.
-monkey_patch.patch(backend='threading')

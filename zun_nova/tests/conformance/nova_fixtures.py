@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fixtures
 from nova.tests import fixtures as nova_fixtures
 
 from zun_nova.tests import images
@@ -40,12 +39,3 @@ class GlanceFixture(nova_fixtures.GlanceFixture):
     def archive(name: str) -> bytes:
         """The ``docker save`` archive of every image."""
         return images.busybox(name, Cmd=['sleep', '1000'], StopSignal='SIGKILL')
-
-
-class NoWiring(fixtures.Fixture):
-    """Leave ports alone, where there is neither OVS nor a real namespace."""
-
-    def _setUp(self) -> None:
-        for name in ('announce_all', 'plug_all', 'unplug_all'):
-            self.useFixture(fixtures.MonkeyPatch(
-                f'zun_nova.vif.plug.{name}', lambda *args, **kwargs: None))

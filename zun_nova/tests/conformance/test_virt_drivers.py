@@ -28,6 +28,7 @@ from nova.tests.unit.virt import test_virt_drivers
 from zun_nova.tests import fake_engine
 from zun_nova.tests.conformance import missing
 from zun_nova.tests.conformance import nova_fixtures
+from zun_nova.tests.unit.vif import fixtures as vif_fixtures
 from zun_nova.virt import driver
 
 
@@ -35,7 +36,6 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
     """What differs from a driver of virtual machines: the images."""
 
     driver_module = 'zun_nova.virt.driver.ContainerDriver'
-    network_count = 1
 
     def setUp(self) -> None:
         self.useFixture(fixtures.MonkeyPatch(
@@ -43,13 +43,14 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         self.set_up_engine()
         super().setUp()
         self.connection.init_host('myhostname')
-        self.addCleanup(self.remove_servers)
 
     def set_up_engine(self) -> None:
+        """Choose the engine, with use_engine(), and what ports are wired to."""
         raise NotImplementedError
 
-    def remove_servers(self) -> None:
-        """Leave the engine as it was found."""
+    def use_engine(self, url: str) -> None:
+        driver.CONF.set_override('docker_url', url, group='zun_nova')
+        self.addCleanup(driver.CONF.clear_override, 'docker_url', group='zun_nova')
 
     def _get_running_instance(self, obj: bool = True) -> tuple[Any, Any]:
         # Four processors and 2 GiB of the suite's own flavor are too much for small machines.
@@ -57,7 +58,7 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
             self.ctxt, {'flavorid': 'container', 'name': 'container.test', 'vcpus': 1,
                         'memory_mb': 64, 'swap': 0, 'root_gb': 1, 'ephemeral_gb': 0})
         instance = utils.get_test_instance(flavor=flavor, obj=obj)
-        network_info = utils.get_test_network_info(count=self.network_count)
+        network_info = utils.get_test_network_info(count=1)
         image_meta = utils.get_test_image_object(None, instance)
         self.connection.spawn(
             self.ctxt, instance, image_meta, [], 'herp', {}, network_info=network_info)
@@ -81,10 +82,8 @@ class FakeEngineSuite(DriverSuite):
     """The driver whole, but for the wiring of ports, on an engine that speaks the protocol."""
 
     def set_up_engine(self) -> None:
-        engine = self.useFixture(fake_engine.FakeEngine())
-        self.useFixture(nova_fixtures.NoWiring())
-        driver.CONF.set_override('docker_url', engine.url, group='zun_nova')
-        self.addCleanup(driver.CONF.clear_override, 'docker_url', group='zun_nova')
+        self.use_engine(self.useFixture(fake_engine.FakeEngine()).url)
+        self.useFixture(vif_fixtures.RecordedWiring())
 
 
 def strict(name: str) -> Any:
