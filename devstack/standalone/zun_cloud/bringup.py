@@ -16,16 +16,20 @@ from zun_cloud import network
 from zun_cloud import service as cloud_service
 from zun_cloud import services
 from zun_cloud import settings as cloud_settings
-from zun_cloud import supervise
+
+if typing.TYPE_CHECKING:
+    from zun_cloud import supervise
 
 
 class BringUp:
     """One run of ``cloud up``. May be repeated: what is there is left alone."""
 
-    def __init__(self, settings: cloud_settings.Settings) -> None:
+    def __init__(
+        self, settings: cloud_settings.Settings, manager: supervise.Manager
+    ) -> None:
         self.settings = settings
         self.passwords = credentials.load(settings)
-        self.manager = supervise.Manager(settings)
+        self.manager = manager
         self.databases = databases.Databases(settings, self.passwords)
         self.services = services.all_services(settings)
 

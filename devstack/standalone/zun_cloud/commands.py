@@ -39,6 +39,8 @@ def run(
     match options.command:
         case "up":
             with locked(settings):
+                # Refuse names that do not exist before they are remembered.
+                services.all_services(settings)
                 cloud_settings.remember(settings, choices)
                 return up(settings, server=not options.no_server)
         case "status":
@@ -86,7 +88,7 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
     settings.state.chmod(0o711)
     passwords = credentials.load(settings)
     rendering.render(settings, passwords)
-    work = bringup.BringUp(settings)
+    work = bringup.BringUp(settings, supervise.Manager(settings))
     if not work.manager.is_running():
         # What a process manager that was killed left behind, or ports would be taken.
         teardown.clean(settings, keep_containers=True)

@@ -83,9 +83,19 @@ def make_provider_bridge(host: hosts.Host) -> None:
             raise errors.CloudError(f"{host.name}: bridge {bridge} has no link", log)
         time.sleep(0.05)
     if host.is_machine:
+        _forget_cables(host)
         _address_external(settings)
     else:
         vsctl(host, "--may-exist", "add-port", bridge, "ul0")
+
+
+def _forget_cables(machine: hosts.Host) -> None:
+    """Ports of hosts that an earlier ``up`` had and this one has not."""
+    settings = machine.settings
+    wanted = {host.link("ul") for host in hosts.all_hosts(settings)}
+    for port in vsctl(machine, "list-ports", settings.provider_bridge).split():
+        if port.startswith(f"{settings.prefix}ul") and port not in wanted:
+            vsctl(machine, "--if-exists", "del-port", settings.provider_bridge, port)
 
 
 def _address_external(settings: cloud_settings.Settings) -> None:

@@ -1,0 +1,46 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+from __future__ import annotations
+
+import io
+
+from oslotest import base
+import subunit
+from zun_cloud import errors
+from zun_cloud import suites
+
+
+class SuitesTest(base.BaseTestCase):
+
+    def test_choose_keeps_the_order(self) -> None:
+        names = [suite.name for suite in suites.choose(['functional', 'pep8'])]
+        self.assertEqual(['pep8', 'functional'], names)
+        self.assertEqual(list(suites.SUITES), suites.choose([]))
+        self.assertRaises(errors.CloudError, suites.choose, ['bogus'])
+
+    def test_results_of_a_stream(self) -> None:
+        stream = io.BytesIO()
+        writer = subunit.StreamResultToBytes(stream)
+        for name, status in (('a', 'success'), ('b', 'fail'), ('c', 'skip'), ('d', 'inprogress')):
+            writer.status(test_id=name, test_status=status)
+        writer.status(test_id='c', file_name='reason', file_bytes=b'no\nengine', eof=True)
+        stream.seek(0)
+        result = suites.read(stream)
+        self.assertEqual((1, 2, {'c': 'no engine'}),
+                         (result.passed, result.failed, result.skipped))
+
+    def test_summary(self) -> None:
+        total = suites.Result(passed=1)
+        total.add(suites.Result(2, 1, {'x': 'why'}))
+        self.assertEqual('Skipped tests: 1\n  x: why\n\n3 passed, 1 failed, 1 skipped',
+                         total.summary())
