@@ -125,8 +125,11 @@ def _remove_bridges(settings: cloud_settings.Settings) -> None:
 
 
 def _end_processes(settings: cloud_settings.Settings, *, keep_containers: bool) -> None:
-    """End what carries the cloud's mark: first politely, after five seconds for good."""
-    for sig, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    """End what carries the cloud's mark: first politely, after a second for good.
+
+    The services have ended by now; this is helpers they left behind, which keep no state.
+    """
+    for sig, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
         deadline = time.monotonic() + patience
         targets = _targets(settings, keep_containers=keep_containers)
         for item in targets:
