@@ -61,6 +61,17 @@ def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpe
         hostname=instance.hostname,
         labels=identity.labels(instance, host, identity.ROLE_NETWORK),
         dns_servers=_dns_servers(network_info),
+        addresses=_addresses(network_info),
+    )
+
+
+def _addresses(network_info: Any) -> tuple[str, ...]:
+    """The first port's fixed IPs."""
+    return tuple(
+        ip['address']
+        for port in network_info[:1]
+        for subnet in port['network']['subnets']
+        for ip in subnet['ips']
     )
 
 

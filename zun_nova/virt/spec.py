@@ -64,9 +64,12 @@ class NetworkSpec:
     name: str
     hostname: str
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    #: For resolv.conf; IPv4 or IPv6 addresses in order of preference.
+    #: For resolv.conf; IPv4 or IPv6 addresses in order of preference. None at
+    #: all means none: never those of the compute host.
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
+    #: The server's own addresses, for its name in the hosts file.
+    addresses: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,8 +78,11 @@ def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
         'Labels': dict(network.labels),
         'HostConfig': {
             'NetworkMode': 'none',
-            'Dns': list(network.dns_servers),
+            # Without any, Docker would copy the host's resolv.conf. To the
+            # resolver this one says the same as an empty file.
+            'Dns': list(network.dns_servers) or ['127.0.0.1'],
             'DnsSearch': list(network.dns_search),
+            'ExtraHosts': [f'{network.hostname}:{address}' for address in network.addresses],
             'IpcMode': 'none',
             'ReadonlyRootfs': True,
             'CapDrop': ['ALL'],

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import datetime
 import os
 import pathlib
+import subprocess
 import sys
 import time
 from typing import Any
 import uuid
 
 from openstack import exceptions
+from oslo_utils import timeutils
 from oslotest import base
 
 STANDALONE = pathlib.Path(__file__).parents[4] / 'devstack' / 'standalone'
@@ -119,6 +122,21 @@ class CloudTest(base.BaseTestCase):
         """The console log when it holds the text."""
         self.eventually(lambda: text in self.console(server), f'{text!r} in the console log')
         return self.console(server)
+
+    # -- services
+
+    def restart_compute(self) -> None:
+        """Restart nova-compute; returns when it takes calls."""
+        subprocess.run([STANDALONE / 'cloud', 'restart', 'nova-compute-1'], check=True,
+                       capture_output=True, timeout=TIMEOUT)
+        # The old process reports until it has ended.
+        ended = timeutils.utcnow()
+        self.eventually(lambda: self._last_report() > ended, 'nova-compute reports')
+
+    def _last_report(self) -> datetime.datetime:
+        service = next(iter(self.admin.compute.services(
+            binary='nova-compute', host=self.host.name)))
+        return timeutils.normalize_time(timeutils.parse_isotime(service.updated_at))
 
     # -- waiting
 

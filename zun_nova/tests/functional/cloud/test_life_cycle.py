@@ -86,6 +86,17 @@ class LifeCycleTest(base.CloudTest):
         self.wait_status(server, 'PAUSED')
         self.delete(server)
 
+    def test_reboot_repairs_a_network_that_was_lost(self) -> None:
+        server = self.boot(self.image('ip address show eth0; exec sleep 1000'))
+        address = next(iter(self.demo.network.ports(device_id=server.id))).fixed_ips[0][
+            'ip_address']
+        self.host.engine.kill(f'nova-{server.id}-net')
+        self.demo.compute.reboot_server(server.id, 'HARD')
+        self.wait_status(server, 'ACTIVE')
+        self.eventually(
+            lambda: self.console(server).count(f' {address}/') == 2, 'the address is back')
+        self.assertIn('default via', self.host.inside(server.id, 'ip', 'route'))
+
     def test_nothing_is_left_after_delete(self) -> None:
         before = self.host.traces()
         servers = [self.boot() for _ in range(2)]
@@ -107,6 +118,18 @@ class LifeCycleTest(base.CloudTest):
 
 
 class HostTest(base.CloudTest):
+
+    def test_servers_outlive_a_restart_of_nova_compute(self) -> None:
+        server = self.boot(self.image(COUNTER))
+        pid = self.host.container(server.id)['State']['Pid']
+        links = self.host.inside(server.id, 'ip', 'link')
+        self.restart_compute()
+        self.demo.compute.pause_server(server.id)
+        self.wait_status(server, 'PAUSED')
+        self.demo.compute.unpause_server(server.id)
+        self.wait_status(server, 'ACTIVE')
+        self.assertEqual(pid, self.host.container(server.id)['State']['Pid'])
+        self.assertEqual(links, self.host.inside(server.id, 'ip', 'link'))
 
     def test_hypervisor(self) -> None:
         node = next(iter(self.admin.compute.hypervisors(details=True)))

@@ -53,9 +53,15 @@ class NetworkTest(base.CloudTest):
             server = self.boot_once(['/bin/busybox', 'ip', flag, 'route', 'show'])
             self.console_with(server, f'default via {subnets[version].gateway_ip} dev eth0')
 
-    def test_host_name_and_name_servers(self) -> None:
-        server = self.boot(self.image('hostname; cat /etc/hosts /etc/resolv.conf; sleep 1000'))
-        self.assertIn(server.name, self.console_with(server, 'nameserver'))
+    def test_host_name_addresses_and_name_servers(self) -> None:
+        server = self.boot(self.image('hostname; cat /etc/hosts /etc/resolv.conf; echo end'))
+        lines = self.console_with(server, '\nend').splitlines()
+        self.assertEqual(server.name, lines[0])
+        for fixed in self.port_of(server).fixed_ips:
+            self.assertIn([fixed['ip_address'], server.name], [line.split() for line in lines])
+        # The subnets have no name servers; the compute host's are none of the owner's business.
+        self.assertEqual(['nameserver 127.0.0.1'],
+                         [line for line in lines if line.startswith('nameserver')])
 
     def test_two_servers_ping_each_other(self) -> None:
         servers = [self.boot(), self.boot()]

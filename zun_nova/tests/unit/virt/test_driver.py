@@ -1,0 +1,302 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The driver whole, on an engine that speaks Docker's protocol and does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import concurrent.futures
+from typing import Any
+import uuid
+
+from nova import context as nova_context
+from nova import exception
+from nova import objects
+from nova import test
+from nova.compute import power_state
+from nova.compute import provider_tree
+from nova.tests.unit import fake_instance
+from nova.tests.unit import utils
+from nova.virt import fake
+
+from zun_nova.tests import fake_engine
+from zun_nova.tests import images
+from zun_nova.tests.unit.vif import fixtures as vif_fixtures
+from zun_nova.virt import driver
+from zun_nova.virt import identity
+from zun_nova.virt.runtime import base
+
+CONTAINER = '/containers/nova-[0-9a-f-]{36}'
+IMAGE_ID = 'cedef40a-ed67-4d10-800e-17455edce175'
+
+
+class Glance:
+    """Delivers one archive for whatever image, and counts."""
+
+    def __init__(self, archive: bytes) -> None:
+        self.archive = archive
+        self.downloads = 0
+
+    def download(self, context: Any, image_id: str) -> Iterator[bytes]:
+        self.downloads += 1
+        yield self.archive
+
+
+class DriverCase(test.NoDBTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.engine = self.useFixture(fake_engine.FakeEngine())
+        self.wiring = self.useFixture(vif_fixtures.RecordedWiring())
+        driver.CONF.set_override('docker_url', self.engine.url, group='zun_nova')
+        self.addCleanup(driver.CONF.clear_override, 'docker_url', group='zun_nova')
+        self.glance = Glance(images.busybox('theirs:latest', Cmd=['sleep', 'infinity']))
+        self.stub_out('nova.image.glance.API', lambda: self.glance)
+        self.driver = self.new_driver('compute1')
+        self.context = nova_context.get_admin_context()
+        self.network_info = utils.get_test_network_info()
+
+    def new_driver(self, host: str) -> driver.ContainerDriver:
+        made = driver.ContainerDriver(fake.FakeVirtAPI())
+        made.init_host(host)
+        return made
+
+    def instance(self, **updates: Any) -> objects.Instance:
+        return fake_instance.fake_instance_obj(
+            self.context, uuid=str(uuid.uuid4()), image_ref=IMAGE_ID, project_id='project',
+            user_id='user', hostname='web', config_drive='', metadata={}, system_metadata={},
+            expected_attrs=['metadata', 'system_metadata'], **updates)
+
+    def image_meta(self, **updates: Any) -> objects.ImageMeta:
+        return objects.ImageMeta.from_dict({
+            'id': IMAGE_ID, 'checksum': 'c0ffee', 'container_format': 'docker',
+            'disk_format': 'raw', 'properties': {}, **updates})
+
+    def spawn(self, instance: objects.Instance, **more: Any) -> None:
+        image_meta = more.pop('image_meta', self.image_meta())
+        self.driver.spawn(self.context, instance, image_meta, more.pop('injected_files', []),
+                          'password', {}, network_info=self.network_info, **more)
+
+    def assert_nothing_left(self) -> None:
+        self.assertEqual({}, dict(self.engine.containers))
+        self.assertEqual({}, self.wiring.wired)
+        self.assertEqual(set(), self.wiring.switch)
+
+
+class SpawnTest(DriverCase):
+
+    def test_spawn_and_destroy(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        self.assertEqual([instance.name], self.driver.list_instances())
+        self.assertEqual([instance.uuid], self.driver.list_instance_uuids())
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+        self.assertEqual(1, len(self.wiring.switch))
+        for _ in range(2):
+            self.driver.destroy(self.context, instance, self.network_info)
+            self.assert_nothing_left()
+
+    def test_spawn_without_power(self) -> None:
+        instance = self.instance()
+        self.spawn(instance, power_on=False)
+        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
+        self.driver.power_on(self.context, instance, self.network_info)
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_servers_of_another_service_are_not_ours(self) -> None:
+        other = self.new_driver('compute2')
+        self.spawn(self.instance())
+        self.assertEqual([], other.list_instances())
+        self.assertEqual(0, other.get_num_instances())
+
+    def test_a_server_that_exists_is_not_touched(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        before = self.engine.containers[identity.container_name(instance)]
+        self.assertRaises(exception.InstanceExists, self.spawn, instance)
+        self.assertIs(before, self.engine.containers[identity.container_name(instance)])
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_image_is_loaded_once(self) -> None:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.spawn, [self.instance() for _ in range(4)]))
+        self.assertEqual(1, self.glance.downloads)
+
+    def test_tags_of_the_archive_are_ignored(self) -> None:
+        self.spawn(self.instance())
+        store = base.load(driver.CONF)
+        self.assertIsNone(store.image_id('theirs:latest'))
+        self.assertIsNotNone(store.image_id(f'zun-nova/glance:{IMAGE_ID}-c0ffee'))
+
+
+class SpawnFailureTest(DriverCase):
+    """Nothing is left, and Nova learns whether another host is worth a try."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(self.assert_nothing_left)
+
+    def test_engine_refuses_the_container(self) -> None:
+        self.engine.fail_next('POST', '/containers/create', status=400, message='no')
+        # The first one made is what holds the network.
+        self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
+
+    def test_engine_is_cut_off_while_the_container_starts(self) -> None:
+        self.engine.fail_next('POST', CONTAINER + '/start', close=True)
+        self.assertRaises(exception.InstanceDeployFailure, self.spawn, self.instance())
+
+    def test_engine_answers_nothing_but_did_it(self) -> None:
+        self.engine.fail_next('POST', CONTAINER + '/start', lose_answer=True)
+        self.assertRaises(exception.InstanceDeployFailure, self.spawn, self.instance())
+
+    def test_no_such_program(self) -> None:
+        instance = self.instance()
+        instance.metadata = {'container:command': '/no/such'}
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, instance)
+        self.assertIn('/no/such', str(ex))
+
+    def test_port_cannot_be_wired(self) -> None:
+        self.network_info[0]['type'] = 'binding_failed'
+        ex = self.assertRaises(
+            exception.VirtualInterfaceCreateException, self.spawn, self.instance())
+        self.assertIn(self.network_info[0]['id'], str(ex))
+
+    def test_bad_metadata(self) -> None:
+        instance = self.instance()
+        instance.metadata = {'container:nothing': 'x'}
+        ex = self.assertRaises(exception.InvalidInput, self.spawn, instance)
+        self.assertIn('container:nothing', str(ex))
+        self.assertEqual(0, self.glance.downloads)
+
+    def test_image_of_another_kind(self) -> None:
+        ex = self.assertRaises(exception.ImageUnacceptable, self.spawn, self.instance(),
+                               image_meta=self.image_meta(container_format='bare'))
+        self.assertIn('docker save', str(ex))
+
+    def test_image_that_is_cut_short(self) -> None:
+        self.glance.archive = self.glance.archive[:100_000]
+        self.assertRaises(exception.ImageUnacceptable, self.spawn, self.instance())
+
+    def test_injected_files_are_not_lost_silently(self) -> None:
+        self.assertRaises(exception.InvalidInput, self.spawn, self.instance(),
+                          injected_files=[('/a', 'b')])
+
+    def test_config_drive_is_not_lost_silently(self) -> None:
+        instance = self.instance()
+        instance.config_drive = 'True'
+        self.assertRaises(exception.InvalidInput, self.spawn, instance)
+
+    def test_unknown_runtime_is_for_another_host(self) -> None:
+        instance = self.instance()
+        instance.flavor.extra_specs = {'container:runtime': 'kata'}
+        ex = self.assertRaises(
+            exception.ComputeResourcesUnavailable, self.driver.prepare_for_spawn, instance)
+        self.assertIn("'kata'", str(ex))
+
+
+class OperationTest(DriverCase):
+
+    def test_a_server_without_container(self) -> None:
+        instance = self.instance()
+        for call in (
+            lambda: self.driver.get_info(instance),
+            lambda: self.driver.power_on(self.context, instance, self.network_info),
+            lambda: self.driver.power_off(instance),
+            lambda: self.driver.pause(instance),
+            lambda: self.driver.unpause(instance),
+            lambda: self.driver.get_console_output(self.context, instance),
+        ):
+            self.assertRaises(exception.InstanceNotFound, call)
+        self.assertFalse(self.driver.instance_exists(instance))
+
+    def test_nothing_is_wired_for_a_server_without_container(self) -> None:
+        self.driver.plug_vifs(self.instance(), self.network_info)
+        self.assert_nothing_left()
+
+    def test_engine_is_down(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        self.engine.stop()
+        self.assertRaises(exception.HypervisorUnavailable, self.driver.get_info, instance)
+        self.assertRaises(exception.HypervisorUnavailable, self.driver.list_instances)
+        self.engine.start()
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_destroy_that_keeps_the_disk(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        self.driver.destroy(self.context, instance, self.network_info, destroy_disks=False)
+        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
+        self.assertEqual(set(), self.wiring.switch)
+
+    def test_pause_and_reboot_states(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        self.driver.pause(instance)
+        self.assertEqual(power_state.PAUSED, self.driver.get_info(instance).state)
+        self.driver.power_on(self.context, instance, self.network_info)
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+        for kind in ('HARD', 'SOFT'):
+            self.flags(shutdown_timeout=1)
+            self.driver.reboot(self.context, instance, self.network_info, kind)
+            self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_server_that_cannot_start_again(self) -> None:
+        instance = self.instance()
+        self.spawn(instance)
+        self.driver.power_off(instance)
+        self.engine.fail_next('POST', CONTAINER + '/start', status=500, message='OCI runtime')
+        self.assertRaises(exception.NovaException, self.driver.power_on, self.context, instance,
+                          self.network_info)
+        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
+
+
+class HostTest(DriverCase):
+
+    def test_engine_that_is_not_there(self) -> None:
+        self.engine.stop()
+        ex = self.assertRaises(exception.HypervisorUnavailable, self.driver.init_host, 'compute1')
+        self.assertIn(self.engine.url, str(ex))
+        self.assertIn('docker_url', str(ex))
+
+    def test_engine_that_is_too_old(self) -> None:
+        self.engine.engine.version['ApiVersion'] = '1.40'
+        self.assertRaises(exception.HypervisorUnavailable, self.new_driver, 'compute1')
+
+    def test_only_our_traits_are_managed(self) -> None:
+        tree = provider_tree.ProviderTree()
+        tree.new_root('compute1', str(uuid.uuid4()))
+        tree.add_traits('compute1', 'HW_CPU_X86_AVX', 'CUSTOM_CONTAINER_RUNTIME_GONE')
+        self.driver.update_provider_tree(tree, 'compute1')
+        traits = tree.data('compute1').traits
+        self.assertIn('HW_CPU_X86_AVX', traits)
+        self.assertIn('CUSTOM_CONTAINER_RUNTIME_RUNC', traits)
+        self.assertNotIn('CUSTOM_CONTAINER_RUNTIME_GONE', traits)
+        self.assertEqual({'VCPU', 'MEMORY_MB', 'DISK_GB'}, set(tree.data('compute1').inventory))
+
+    def test_operator_changes_allocation_ratios(self) -> None:
+        tree = provider_tree.ProviderTree()
+        tree.new_root('compute1', str(uuid.uuid4()))
+        self.driver.update_provider_tree(tree, 'compute1')
+        self.assertEqual(4.0, tree.data('compute1').inventory['VCPU']['allocation_ratio'])
+        self.flags(cpu_allocation_ratio=2.5, reserved_host_cpus=1)
+        self.driver.update_provider_tree(tree, 'compute1')
+        inventory = tree.data('compute1').inventory['VCPU']
+        self.assertEqual((2.5, 1), (inventory['allocation_ratio'], inventory['reserved']))
+
+    def test_inventory_is_one_engine_call_each(self) -> None:
+        for _ in range(3):
+            self.spawn(self.instance())
+        self.engine.requests.clear()
+        self.driver.list_instances()
+        self.assertEqual([('GET', '/containers/json')], self.engine.requests)
