@@ -12,6 +12,9 @@ import sys
 import time
 import typing
 
+import keystoneauth1.exceptions
+import openstack.exceptions
+
 from zun_cloud import bringup
 from zun_cloud import content
 from zun_cloud import credentials
@@ -94,9 +97,12 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
         teardown.clean(settings, keep_containers=True)
         preflight.check(settings, work.services)
     work.manager.apply(work.services)
-    graph.run(work.nodes(), report)
-    if server:
-        _show_server(settings, work.demo(), report)
+    try:
+        graph.run(work.nodes(), report)
+        if server:
+            _show_server(settings, work.demo(), report)
+    except (openstack.exceptions.SDKException, keystoneauth1.exceptions.ClientException) as exc:
+        raise errors.CloudError(f"an API refused: {exc}") from exc
     print(f"\nup after {time.time() - began:.1f} s")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import json
 import pathlib
 import socket
 import typing
@@ -72,6 +73,35 @@ class Unix:
             except OSError:
                 return False
             return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Consumers:
+    """Someone takes messages from a queue of the broker.
+
+    nova-compute asks the conductor once when it starts and then waits ten seconds: better
+    to know that somebody listens.
+
+    :param passwords: the file that holds the broker's password.
+    """
+
+    port: int
+    passwords: pathlib.Path
+    queue: str
+
+    def __call__(self) -> bool:
+        import amqp  # only in the cloud's own virtual environment
+
+        password = json.loads(self.passwords.read_text())["rabbitmq"]
+        try:
+            with amqp.Connection(
+                f"127.0.0.1:{self.port}", "openstack", password, connect_timeout=5,
+                read_timeout=5, write_timeout=5,
+            ) as connection:
+                declared = connection.channel().queue_declare(self.queue, passive=True)
+                return int(declared.consumer_count) > 0
+        except (OSError, amqp.exceptions.AMQPError):
+            return False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,5 +114,5 @@ def _compute(host: hosts.Host) -> service.Service:
         (host.settings.program("nova-compute"), f"--config-file={config}"),
         ("seed", "rabbitmq", "placement", "nova-conductor", f"dockerd-{host.number}",
          f"ovn-controller-{host.number}"),
-        {"OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"}, (config,), stop_seconds=15,
+        {"OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"}, (config,), stop_seconds=8,
     )

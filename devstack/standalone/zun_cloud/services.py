@@ -155,14 +155,15 @@ def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
               (etc / "placement/placement.conf",)),
         uwsgi(settings, "glance", ("schema-glance",),
               {"OS_GLANCE_CONFIG_DIR": str(etc / "glance")}, (etc / "glance/glance-api.conf",)),
-        uwsgi(settings, "neutron", ("schema-neutron", "rabbitmq", *ovn), neutron_env, neutron),
+        uwsgi(settings, "neutron", ("schema-neutron", *ovn), neutron_env, neutron),
         service.Service(
             "neutron-ovn-maintenance",
             (settings.program("neutron-ovn-maintenance-worker"), *_config_files(neutron)),
             ("neutron",), files=neutron,
         ),
-        uwsgi(settings, "nova-api", ("schema-nova", "rabbitmq"), nova_env, nova),
-        uwsgi(settings, "nova-metadata", ("schema-nova", "rabbitmq"), nova_env, nova),
+        # The APIs connect to the broker when they need it, and import while it starts.
+        uwsgi(settings, "nova-api", ("schema-nova",), nova_env, nova),
+        uwsgi(settings, "nova-metadata", ("schema-nova",), nova_env, nova),
         *_nova_workers(settings, nova, nova_env),
     ]
 
@@ -176,6 +177,7 @@ def _nova_workers(
         service.Service(
             f"nova-{name}", (settings.program(f"nova-{name}"), *_config_files(files)),
             ("schema-nova", "rabbitmq", "seed", "placement"), env, files,
+            health.Consumers(settings.port("rabbitmq"), settings.etc / "passwords.json", name),
         )
         # Both ask Placement for a client at start and end when Keystone does not know them.
         for name in ("conductor", "scheduler")
@@ -184,7 +186,7 @@ def _nova_workers(
     port = settings.port("nova-serialproxy")
     found.append(service.Service(
         "nova-serialproxy", (settings.program("nova-serialproxy"), *_config_files(files)),
-        ("schema-nova", "rabbitmq"), {}, files, health.Tcp(port), port,
+        ("schema-nova",), {}, files, health.Tcp(port), port,
     ))
     return found
 

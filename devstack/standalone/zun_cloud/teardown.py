@@ -73,7 +73,7 @@ def _stop_services(
     first = [name for name in everything if not name.startswith(LAST)]
     second = [name for name in everything if name.startswith(LAST)]
     _timed(report, "OpenStack services stopped", lambda: manager.stop(*first))
-    _timed(report, "containers removed", lambda: _remove_all_containers(settings))
+    _timed(report, "containers stopped", lambda: _stop_all_containers(settings))
     _timed(report, "bridges removed", lambda: _remove_bridges(settings))
     _timed(report, "databases, switches and engines stopped", lambda: manager.stop(*second))
     manager.shutdown()
@@ -85,19 +85,22 @@ def _timed(report: Report, name: str, action: typing.Callable[[], None]) -> None
     report(name, time.monotonic() - began)
 
 
-def _remove_all_containers(settings: cloud_settings.Settings) -> None:
-    """The engines are the cloud's own, so every container in them is; they outlive dockerd."""
+def _stop_all_containers(settings: cloud_settings.Settings) -> None:
+    """They outlive dockerd, and the engines are the cloud's own: all of theirs are the cloud's.
+
+    They are not removed: to a server this is its host being switched off, and `cloud up`
+    switches it on again.
+    """
     running = [h for h in hosts.possible_hosts(settings) if health.Unix(h.docker_socket)()]
     with concurrent.futures.ThreadPoolExecutor(max(1, len(running))) as pool:
-        list(pool.map(_remove_containers, running))
+        list(pool.map(_stop_containers, running))
 
 
-def _remove_containers(host: hosts.Host) -> None:
+def _stop_containers(host: hosts.Host) -> None:
     client = docker.APIClient(base_url=host.docker_url, version="auto", timeout=60)
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            names = [item["Id"] for item in client.containers(all=True, limit=-1)]
-            list(pool.map(lambda name: _remove_container(client, name), names))
+            list(pool.map(lambda item: _stop_container(client, item), client.containers()))
     except requests.exceptions.RequestException as exc:
         raise errors.CloudError(
             f"the engine of {host.name}: {exc}", host.settings.log_of(f"dockerd-{host.number}")
@@ -106,13 +109,15 @@ def _remove_containers(host: hosts.Host) -> None:
         client.close()
 
 
-def _remove_container(client: docker.APIClient, name: str) -> None:
+def _stop_container(client: docker.APIClient, item: typing.Mapping[str, typing.Any]) -> None:
     try:
-        client.remove_container(name, force=True, v=True)
-    except (docker.errors.NotFound, docker.errors.APIError) as exc:
-        # 404 and 409: someone else removed it or is doing so.
+        if item["State"] == "paused":
+            client.unpause(item["Id"])
+        client.stop(item["Id"], timeout=3)
+    except docker.errors.APIError as exc:
+        # 404 and 409: it ended, or someone else removes it.
         if exc.status_code not in (404, 409):
-            raise errors.CloudError(f"container {name}: {exc.explanation}") from exc
+            raise errors.CloudError(f"container {item['Names']}: {exc.explanation}") from exc
 
 
 def _remove_bridges(settings: cloud_settings.Settings) -> None:
