@@ -24,7 +24,7 @@ from typing import Any
 
 from zun_nova.virt import flavor_config
 from zun_nova.virt import identity
-from zun_nova.virt import user_config
+from zun_nova.virt import process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,27 +72,15 @@ class NetworkSpec:
     addresses: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class ContainerSpec:
-    """Everything an engine needs to make one container.
-
-    A field that is None leaves the image's own value.
-    """
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContainerSpec(process.Process):
+    """Everything an engine needs to make one container: its process and what surrounds it."""
 
     name: str
     #: Reference in the engine's image store.
     image: str
     limits: Limits
     security: Security
-    #: Replaces the image's ENTRYPOINT.
-    command: tuple[str, ...] | None = None
-    #: Replaces the image's CMD.
-    args: tuple[str, ...] | None = None
-    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    user: str | None = None
-    working_dir: str | None = None
-    tty: bool = False
-    stop_signal: str | None = None
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: Of the OCI runtime; None is the engine's default.
     runtime: str | None = None
@@ -143,7 +131,7 @@ def build(instance: Any, image: str, os_command_line: str | None,
     :raises errors.InvalidSpec: the owner or the flavor asks for what makes no
         container; the text names the key and the rule.
     """
-    wishes = user_config.from_metadata(instance.metadata, os_command_line)
+    wishes = process.from_metadata(instance.metadata, os_command_line)
     power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
     name = identity.container_name(instance)
     return ContainerSpec(
@@ -151,17 +139,11 @@ def build(instance: Any, image: str, os_command_line: str | None,
         image=image,
         limits=_limits(instance.flavor, power.pids_limit or default.pids_limit),
         security=Security(cap_drop=default.cap_drop),
-        command=wishes.command,
-        args=wishes.args,
-        env=wishes.env,
-        user=wishes.user,
-        working_dir=wishes.working_dir,
-        tty=wishes.tty,
-        stop_signal=wishes.stop_signal,
         labels=identity.labels(instance, default.host, identity.ROLE_SERVER),
         runtime=runtime_of(instance, default),
         network=name,
         log_max_bytes=default.log_max_bytes,
+        **vars(wishes),
     )
 
 

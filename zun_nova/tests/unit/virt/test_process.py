@@ -15,16 +15,16 @@ from __future__ import annotations
 from oslotest import base
 
 from zun_nova import errors
-from zun_nova.virt import user_config
+from zun_nova.virt import process
 
 
 class FromMetadataTest(base.BaseTestCase):
 
     def test_nothing_said(self) -> None:
-        self.assertEqual(user_config.UserConfig(), user_config.from_metadata({'role': 'web'}))
+        self.assertEqual(process.Process(), process.from_metadata({'role': 'web'}))
 
     def test_each_key(self) -> None:
-        said = user_config.from_metadata({
+        said = process.from_metadata({
             'container:command': '["/bin/sh", "-c"]',
             'container:args': "echo 'two words'",
             'container:env:A': '1',
@@ -35,19 +35,19 @@ class FromMetadataTest(base.BaseTestCase):
             'container:stop_signal': 'int',
         })
         self.assertEqual(
-            user_config.UserConfig(
+            process.Process(
                 command=('/bin/sh', '-c'), args=('echo', 'two words'),
                 env={'A': '1', 'B_C': 'x=y'}, user='www-data:33', working_dir='/srv',
                 tty=True, stop_signal='SIGINT'),
             said)
 
     def test_image_command_line_is_the_arguments(self) -> None:
-        said = user_config.from_metadata({}, 'nginx -g "daemon off;"')
+        said = process.from_metadata({}, 'nginx -g "daemon off;"')
         self.assertEqual(('nginx', '-g', 'daemon off;'), said.args)
         self.assertIsNone(said.command)
 
     def test_metadata_goes_before_the_image(self) -> None:
-        said = user_config.from_metadata({'container:args': 'mine'}, 'theirs')
+        said = process.from_metadata({'container:args': 'mine'}, 'theirs')
         self.assertEqual(('mine',), said.args)
 
     def test_bad_values_name_key_and_rule(self) -> None:
@@ -67,7 +67,7 @@ class FromMetadataTest(base.BaseTestCase):
         for key, (value, rule) in cases.items():
             with self.subTest(key):
                 ex = self.assertRaises(
-                    errors.InvalidSpec, user_config.from_metadata, {key: value})
+                    errors.InvalidSpec, process.from_metadata, {key: value})
                 self.assertIn(key, str(ex))
                 self.assertIn(rule, str(ex))
 
@@ -75,10 +75,10 @@ class FromMetadataTest(base.BaseTestCase):
         for value in ('', '   ', '[]', '"unclosed'):
             with self.subTest(value):
                 self.assertRaises(
-                    errors.InvalidSpec, user_config.from_metadata, {'container:args': value})
+                    errors.InvalidSpec, process.from_metadata, {'container:args': value})
 
     def test_signal_numbers(self) -> None:
         self.assertEqual(
-            '15', user_config.from_metadata({'container:stop_signal': '15'}).stop_signal)
+            '15', process.from_metadata({'container:stop_signal': '15'}).stop_signal)
         self.assertRaises(
-            errors.InvalidSpec, user_config.from_metadata, {'container:stop_signal': '0'})
+            errors.InvalidSpec, process.from_metadata, {'container:stop_signal': '0'})

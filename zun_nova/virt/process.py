@@ -41,10 +41,12 @@ _USER = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?\
 
 
 @dataclasses.dataclass(frozen=True)
-class UserConfig:
-    """The owner's wishes; None leaves the image's own value."""
+class Process:
+    """The process of a container; None leaves the image's own value."""
 
+    #: Replaces the image's ENTRYPOINT.
     command: tuple[str, ...] | None = None
+    #: Replaces the image's CMD.
     args: tuple[str, ...] | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     user: str | None = None
@@ -53,7 +55,7 @@ class UserConfig:
     stop_signal: str | None = None
 
 
-def from_metadata(metadata: Mapping[str, str], os_command_line: str | None = None) -> UserConfig:
+def from_metadata(metadata: Mapping[str, str], os_command_line: str | None = None) -> Process:
     """Read the server's metadata and the image's command line.
 
     :param metadata: all of the server's metadata; keys without the prefix
@@ -76,7 +78,7 @@ def from_metadata(metadata: Mapping[str, str], os_command_line: str | None = Non
         elif key.startswith(PREFIX):
             name, value = _field(key, text)
             values[name] = value
-    return UserConfig(env=env, **values)
+    return Process(env=env, **values)
 
 
 def _field(key: str, text: str) -> tuple[str, Any]:
