@@ -116,11 +116,14 @@ class BringUp:
             node("flavors", lambda: content.make_flavors(self.admin()), ("seed", "nova-api")),
             node("image", lambda: content.make_image(self.admin(), self.settings),
                  ("seed", "glance")),
-            node("networks", lambda: content.make_networks(self.admin(), self.settings),
-                 ("seed", "neutron")),
+            node("networks", self._networks, ("seed", "neutron")),
             node("compute hosts", self._wait_hosts,
                  ("nova-api", "nova-scheduler", *computes)),
         ]
+
+    def _networks(self) -> None:
+        content.make_networks(self.admin(), self.settings)
+        network.lift_gateway_mtu(self.settings)
 
     def _wait_hosts(self) -> None:
         started = {
