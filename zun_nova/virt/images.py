@@ -18,13 +18,11 @@ tenant could choose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
-import threading
 from typing import Any
 
 from nova import exception
 from nova.image import glance
+from oslo_concurrency import lockutils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
@@ -65,8 +63,6 @@ class Images:
     def __init__(self, store: base.ImageStore, glance_api: Any = None) -> None:
         self._store = store
         self._glance = glance_api or glance.API()
-        self._loading: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
 
     def ensure(self, context: Any, image_meta: Any) -> str:
         """Have the image in the engine; returns its reference there.
@@ -78,7 +74,7 @@ class Images:
         :raises nova.exception.NovaException: Glance does not deliver it.
         """
         name = reference(image_meta)
-        with self._one_load_of(name):
+        with lockutils.lock(f'zun-nova-load-{name}'):
             if self._store.image_id(name) is None:
                 self._load(context, image_meta, name)
         return name
@@ -100,11 +96,3 @@ class Images:
                     image_meta.id, 'the engine cannot read the archive, though it looks like '
                     'one; compare with the output of "docker save"') from ex
         LOG.info('Loaded image %s in %.1f s', image_meta.id, watch.elapsed())
-
-    @contextlib.contextmanager
-    def _one_load_of(self, name: str) -> Iterator[None]:
-        """Let one thread at a time work on an image; others wait for its result."""
-        with self._guard:
-            lock = self._loading.setdefault(name, threading.Lock())
-        with lock:
-            yield

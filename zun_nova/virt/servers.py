@@ -66,8 +66,10 @@ class Servers:
         :raises nova.exception.ComputeResourcesUnavailable: another may.
         """
         runtime = spec.runtime_of(instance, self._default)
+        if runtime is None:
+            return
         known = self._runtime.info().runtimes
-        if runtime and runtime not in known:
+        if runtime not in known:
             raise exception.ComputeResourcesUnavailable(
                 reason=f'the engine has no OCI runtime {runtime!r}, only {", ".join(known)}')
 

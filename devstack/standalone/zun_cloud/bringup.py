@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """From nothing to a cloud with a server in it: every service and task, in order, at once."""
 
 from __future__ import annotations
@@ -52,24 +64,24 @@ class BringUp:
     def _infrastructure_tasks(self) -> list[graph.Node]:
         node = graph.Node
         found = [
-            node("directories", self._directories),
-            node("mariadb-files", self.databases.make_files, ("directories",)),
-            node("databases", self.databases.create, ("mariadb",)),
-            node("management", self._management),
-            node("seed", lambda: identity.seed(self.settings, self.passwords), ("keystone",)),
+            node('directories', self._directories),
+            node('mariadb-files', self.databases.make_files, ('directories',)),
+            node('databases', self.databases.create, ('mariadb',)),
+            node('management', self._management),
+            node('seed', lambda: identity.seed(self.settings, self.passwords), ('keystone',)),
         ]
         for schema in databases.schemas(self.settings, self.passwords):
             prepare = functools.partial(self.databases.prepare, schema)
-            found.append(node(f"schema-{schema.service}", prepare, ("databases",)))
+            found.append(node(f'schema-{schema.service}', prepare, ('databases',)))
         return found
 
     def _directories(self) -> None:
-        for name in ("rabbitmq", "neutron", "glance/images", "glance/staging", "glance/tasks",
-                     "keystone"):
-            self.settings.directory("data", *name.split("/"))
+        for name in ('rabbitmq', 'neutron', 'glance/images', 'glance/staging', 'glance/tasks',
+                     'keystone'):
+            self.settings.directory('data', *name.split('/'))
         for host in hosts.all_hosts(self.settings):
             host.run.mkdir(parents=True, exist_ok=True)
-            (host.directory / "nova" / "instances").mkdir(parents=True, exist_ok=True)
+            (host.directory / 'nova' / 'instances').mkdir(parents=True, exist_ok=True)
 
     def _management(self) -> None:
         if self.settings.computes > 1:
@@ -78,17 +90,17 @@ class BringUp:
     def _host_tasks(self, host: hosts.Host) -> list[graph.Node]:
         node, number = graph.Node, host.number
         found = [
-            node(f"off-{number}", lambda: self._forget_power(host), ("directories",)),
-            node(f"ovs-files-{number}", lambda: network.make_database_files(host),
-                 (f"off-{number}",)),
-            node(f"ovs-setup-{number}", lambda: network.configure_switch(host),
-                 (f"ovsdb-{number}",)),
-            node(f"bridges-{number}", lambda: network.make_provider_bridge(host),
-                 (f"ovs-vswitchd-{number}",)),
+            node(f'off-{number}', lambda: self._forget_power(host), ('directories',)),
+            node(f'ovs-files-{number}', lambda: network.make_database_files(host),
+                 (f'off-{number}',)),
+            node(f'ovs-setup-{number}', lambda: network.configure_switch(host),
+                 (f'ovsdb-{number}',)),
+            node(f'bridges-{number}', lambda: network.make_provider_bridge(host),
+                 (f'ovs-vswitchd-{number}',)),
         ]
         if not host.is_machine:
-            found.append(node(f"power-{number}", lambda: self._power(host),
-                              (host.name, "management", "bridges-1")))
+            found.append(node(f'power-{number}', lambda: self._power(host),
+                              (host.name, 'management', 'bridges-1')))
         return found
 
     def _forget_power(self, host: hosts.Host) -> None:
@@ -97,8 +109,8 @@ class BringUp:
         Worst is dockerd's pid file: in a new PID namespace its number is soon somebody's.
         """
         if host.is_machine:
-            if not self.manager.process("dockerd-1").up:
-                (host.run / "dockerd.pid").unlink(missing_ok=True)
+            if not self.manager.process('dockerd-1').up:
+                (host.run / 'dockerd.pid').unlink(missing_ok=True)
         elif not self.manager.process(host.name).up:
             shutil.rmtree(host.run, ignore_errors=True)
             host.run.mkdir(parents=True)
@@ -111,14 +123,14 @@ class BringUp:
 
     def _content_tasks(self) -> list[graph.Node]:
         node = graph.Node
-        computes = tuple(f"nova-compute-{host.number}" for host in hosts.all_hosts(self.settings))
+        computes = tuple(f'nova-compute-{host.number}' for host in hosts.all_hosts(self.settings))
         return [
-            node("flavors", lambda: content.make_flavors(self.admin()), ("seed", "nova-api")),
-            node("image", lambda: content.make_image(self.admin(), self.settings),
-                 ("seed", "glance")),
-            node("networks", self._networks, ("seed", "neutron")),
-            node("compute hosts", self._wait_hosts,
-                 ("nova-api", "nova-scheduler", *computes)),
+            node('flavors', lambda: content.make_flavors(self.admin()), ('seed', 'nova-api')),
+            node('image', lambda: content.make_image(self.admin(), self.settings),
+                 ('seed', 'glance')),
+            node('networks', self._networks, ('seed', 'neutron')),
+            node('compute hosts', self._wait_hosts,
+                 ('nova-api', 'nova-scheduler', *computes)),
         ]
 
     def _networks(self) -> None:
@@ -127,13 +139,13 @@ class BringUp:
 
     def _wait_hosts(self) -> None:
         started = {
-            host.name: self.manager.process(f"nova-compute-{host.number}").started
+            host.name: self.manager.process(f'nova-compute-{host.number}').started
             for host in hosts.all_hosts(self.settings)
         }
         content.wait_hosts(self.admin(), started)
 
     def admin(self) -> typing.Any:
-        return identity.connect(self.settings, self.passwords, "admin")
+        return identity.connect(self.settings, self.passwords, 'admin')
 
     def demo(self) -> typing.Any:
-        return identity.connect(self.settings, self.passwords, "demo")
+        return identity.connect(self.settings, self.passwords, 'demo')

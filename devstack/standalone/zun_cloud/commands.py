@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What each command of ``cloud`` does, once the virtual environment is there."""
 
 from __future__ import annotations
@@ -40,51 +52,51 @@ def run(
 ) -> int:
     """Run the command the options name; returns the exit code."""
     match options.command:
-        case "up":
+        case 'up':
             with locked(settings):
                 # Refuse names that do not exist before they are remembered.
                 services.all_services(settings)
                 cloud_settings.remember(settings, choices)
                 return up(settings, server=not options.no_server)
-        case "status":
+        case 'status':
             return status_table(settings)
-        case "env":
+        case 'env':
             return print_environment(settings, options.user)
-        case "logs":
+        case 'logs':
             return logs(settings, options.service, follow=options.follow)
-        case "restart":
+        case 'restart':
             with locked(settings):
                 return restart(settings, options.service)
-        case "down":
+        case 'down':
             with locked(settings):
                 return down(settings)
-        case "reset":
+        case 'reset':
             with locked(settings):
                 return reset(settings)
-        case "test":
+        case 'test':
             return test(settings, options.names)
-        case "leftovers":
+        case 'leftovers':
             return print_leftovers(leftovers.find(settings))
-    raise errors.CloudError(f"{options.command}: not there yet")
+    raise errors.CloudError(f'{options.command}: not there yet')
 
 
 @contextlib.contextmanager
 def locked(settings: cloud_settings.Settings) -> typing.Iterator[None]:
     """Only one command at a time changes a cloud; others wait."""
-    with (settings.directory() / "lock").open("w") as stream:
+    with (settings.directory() / 'lock').open('w') as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting for another `cloud` command", flush=True)
+            print('waiting for another `cloud` command', flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
 def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
-    began = float(os.environ.get("ZUN_CLOUD_BEGAN", time.time()))
+    began = float(os.environ.get('ZUN_CLOUD_BEGAN', time.time()))
 
     def report(name: str, seconds: float) -> None:
-        print(f"{time.time() - began:7.1f} s  {name} ({seconds:.1f} s)", flush=True)
+        print(f'{time.time() - began:7.1f} s  {name} ({seconds:.1f} s)', flush=True)
 
     for directory in (settings.etc, settings.log, settings.run, settings.data, settings.cache):
         directory.mkdir(parents=True, exist_ok=True)
@@ -102,8 +114,8 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
         if server:
             _show_server(settings, work.demo(), report)
     except (openstack.exceptions.SDKException, keystoneauth1.exceptions.ClientException) as exc:
-        raise errors.CloudError(f"an API refused: {exc}") from exc
-    print(f"\nup after {time.time() - began:.1f} s")
+        raise errors.CloudError(f'an API refused: {exc}') from exc
+    print(f'\nup after {time.time() - began:.1f} s')
     return 0
 
 
@@ -112,10 +124,10 @@ def _show_server(
 ) -> None:
     began = time.monotonic()
     server = content.first_server(demo)
-    report(f"server {server.name} is {server.status}", time.monotonic() - began)
-    print(f"\n--- console of {server.name}\n{content.console(demo, server)}---")
+    report(f'server {server.name} is {server.status}', time.monotonic() - began)
+    print(f'\n--- console of {server.name}\n{content.console(demo, server)}---')
     print(f"addresses: {', '.join(content.addresses(demo, server))}")
-    cloud = cloud_settings.STANDALONE / "cloud"
+    cloud = cloud_settings.STANDALONE / 'cloud'
     print(f'go on:     eval "$({cloud} env --user demo)"; openstack server list')
 
 
@@ -130,14 +142,14 @@ def down(settings: cloud_settings.Settings) -> int:
     began = time.monotonic()
 
     def report(name: str, seconds: float) -> None:
-        print(f"{time.monotonic() - began:7.1f} s  {name} ({seconds:.1f} s)", flush=True)
+        print(f'{time.monotonic() - began:7.1f} s  {name} ({seconds:.1f} s)', flush=True)
 
     return print_leftovers(teardown.down(settings, report))
 
 
 def reset(settings: cloud_settings.Settings) -> int:
     if down(settings):
-        raise errors.CloudError("data stays: something of the cloud is still there")
+        raise errors.CloudError('data stays: something of the cloud is still there')
     teardown.forget(settings)
     return 0
 
@@ -155,7 +167,7 @@ def test(settings: cloud_settings.Settings, names: typing.Sequence[str]) -> int:
     on_cloud = [item for item in chosen if item.cloud]
     if on_cloud:
         total.add(_test_on_cloud(settings, on_cloud))
-    print(f"\n{total.summary()}")
+    print(f'\n{total.summary()}')
     return 1 if total.failed else 0
 
 
@@ -164,15 +176,15 @@ def _test_on_cloud(
 ) -> suites.Result:
     total = suites.Result()
     was_up = supervise.Manager(settings).is_running()
-    environment = {"ZUN_CLOUD_STATE": str(settings.state)}
-    os.environ["ZUN_CLOUD_BEGAN"] = str(time.time())
+    environment = {'ZUN_CLOUD_STATE': str(settings.state)}
+    os.environ['ZUN_CLOUD_BEGAN'] = str(time.time())
     with locked(settings):
-        print("\n=== cloud up", flush=True)
+        print('\n=== cloud up', flush=True)
         if _as_test(total, lambda: up(settings)):
             for suite in chosen:
                 total.add(suites.run(settings, suite, environment))
         if not was_up:
-            print("\n=== cloud down", flush=True)
+            print('\n=== cloud down', flush=True)
             _as_test(total, lambda: down(settings))
     return total
 
@@ -190,9 +202,9 @@ def _as_test(total: suites.Result, command: typing.Callable[[], int]) -> bool:
 
 def print_leftovers(found: list[leftovers.Found]) -> int:
     if found:
-        print(f"left on the machine:\n{leftovers.table(found)}")
+        print(f'left on the machine:\n{leftovers.table(found)}')
         return 1
-    print("nothing is left on the machine")
+    print('nothing is left on the machine')
     return 0
 
 
@@ -207,14 +219,14 @@ def restart(settings: cloud_settings.Settings, name: str) -> int:
 
 def logs(settings: cloud_settings.Settings, name: str, *, follow: bool) -> int:
     path = settings.log_of(services.find(settings, name).name)
-    tail = shutil.which("tail") or "/usr/bin/tail"
-    command = [tail, "-n", "200", *(["-F"] if follow else []), str(path)]
+    tail = shutil.which('tail') or '/usr/bin/tail'
+    command = [tail, '-n', '200', *(['-F'] if follow else []), str(path)]
     os.execv(tail, command)  # noqa: S606
 
 
 def print_environment(settings: cloud_settings.Settings, user: str) -> int:
     values = identity.environment(settings, credentials.load(settings), user)
     for name, value in values.items():
-        print(f"export {name}={shlex.quote(value)}")
+        print(f'export {name}={shlex.quote(value)}')
     print(f'export PATH={shlex.quote(str(settings.venv / "bin"))}:"$PATH"')
     return 0

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What a new cloud holds: flavors, an image, networks, a first server."""
 
 from __future__ import annotations
@@ -13,9 +25,9 @@ from zun_cloud import settings as cloud_settings
 
 # name: vCPUs, MiB of memory, GiB of disk.
 FLAVORS = {
-    "container.tiny": (1, 64, 1),
-    "container.small": (1, 256, 2),
-    "container.medium": (2, 1024, 10),
+    'container.tiny': (1, 64, 1),
+    'container.small': (1, 256, 2),
+    'container.medium': (2, 1024, 10),
 }
 
 
@@ -28,36 +40,36 @@ def make_flavors(admin: typing.Any) -> None:
 
 def make_image(admin: typing.Any, settings: cloud_settings.Settings) -> None:
     """The busybox image, built from this machine's static busybox."""
-    if admin.image.find_image("busybox"):
+    if admin.image.find_image('busybox'):
         return
-    archive = settings.directory("cache") / "busybox.tar"
+    archive = settings.directory('cache') / 'busybox.tar'
     image.write_busybox(archive)
     admin.create_image(
-        "busybox", filename=str(archive), container_format="docker", disk_format="raw",
-        visibility="public", wait=True, timeout=60,
+        'busybox', filename=str(archive), container_format='docker', disk_format='raw',
+        visibility='public', wait=True, timeout=60,
     )
 
 
 def make_networks(admin: typing.Any, settings: cloud_settings.Settings) -> None:
     """``public`` for everyone; for the demo project ``private``, ``router1`` and its rules."""
     public = _public(admin.network, settings)
-    demo = admin.identity.find_project("demo", ignore_missing=False)
+    demo = admin.identity.find_project('demo', ignore_missing=False)
     subnets = _private(admin.network, settings, demo.id)
     _router(admin.network, public, demo.id, subnets)
     _open_security_group(admin.network, demo.id)
 
 
 def _public(network: typing.Any, settings: cloud_settings.Settings) -> typing.Any:
-    public = network.find_network("public") or network.create_network(
-        name="public", is_router_external=True, provider_network_type="flat",
-        provider_physical_network="physnet1",
+    public = network.find_network('public') or network.create_network(
+        name='public', is_router_external=True, provider_network_type='flat',
+        provider_physical_network='physnet1',
     )
-    if not network.find_subnet("public-subnet"):
+    if not network.find_subnet('public-subnet'):
         block = ipaddress.ip_network(settings.external_network)
         network.create_subnet(
-            name="public-subnet", network_id=public.id, ip_version=4, cidr=str(block),
+            name='public-subnet', network_id=public.id, ip_version=4, cidr=str(block),
             gateway_ip=settings.external_address, is_dhcp_enabled=False,
-            allocation_pools=[{"start": str(block[10]), "end": str(block[-6])}],
+            allocation_pools=[{'start': str(block[10]), 'end': str(block[-6])}],
         )
     return public
 
@@ -65,31 +77,31 @@ def _public(network: typing.Any, settings: cloud_settings.Settings) -> typing.An
 def _private(
     network: typing.Any, settings: cloud_settings.Settings, project: str
 ) -> list[typing.Any]:
-    private = network.find_network("private", project_id=project) or network.create_network(
-        name="private", project_id=project
+    private = network.find_network('private', project_id=project) or network.create_network(
+        name='private', project_id=project
     )
     subnets = {subnet.name: subnet for subnet in network.subnets(network_id=private.id)}
-    if "private-v4" not in subnets:
-        subnets["private-v4"] = network.create_subnet(
-            name="private-v4", network_id=private.id, project_id=project, ip_version=4,
+    if 'private-v4' not in subnets:
+        subnets['private-v4'] = network.create_subnet(
+            name='private-v4', network_id=private.id, project_id=project, ip_version=4,
             cidr=settings.private_network,
         )
-    if "private-v6" not in subnets:
-        subnets["private-v6"] = network.create_subnet(
-            name="private-v6", network_id=private.id, project_id=project, ip_version=6,
-            cidr=settings.private_network_v6, ipv6_address_mode="slaac", ipv6_ra_mode="slaac",
+    if 'private-v6' not in subnets:
+        subnets['private-v6'] = network.create_subnet(
+            name='private-v6', network_id=private.id, project_id=project, ip_version=6,
+            cidr=settings.private_network_v6, ipv6_address_mode='slaac', ipv6_ra_mode='slaac',
         )
-    return [subnets["private-v4"], subnets["private-v6"]]
+    return [subnets['private-v4'], subnets['private-v6']]
 
 
 def _router(
     network: typing.Any, public: typing.Any, project: str, subnets: list[typing.Any]
 ) -> None:
-    router = network.find_router("router1", project_id=project) or network.create_router(
-        name="router1", project_id=project, external_gateway_info={"network_id": public.id}
+    router = network.find_router('router1', project_id=project) or network.create_router(
+        name='router1', project_id=project, external_gateway_info={'network_id': public.id}
     )
     ports = network.ports(device_id=router.id)
-    connected = {fixed["subnet_id"] for port in ports for fixed in port.fixed_ips}
+    connected = {fixed['subnet_id'] for port in ports for fixed in port.fixed_ips}
     for subnet in subnets:
         if subnet.id not in connected:
             network.add_interface_to_router(router, subnet_id=subnet.id)
@@ -97,18 +109,18 @@ def _router(
 
 def _open_security_group(network: typing.Any, project: str) -> None:
     """Ping, ssh and http may come in."""
-    group = next(iter(network.security_groups(project_id=project, name="default")))
+    group = next(iter(network.security_groups(project_id=project, name='default')))
     known = {
-        (rule["ethertype"], rule["protocol"], rule["port_range_min"])
-        for rule in group.security_group_rules if rule["direction"] == "ingress"
+        (rule['ethertype'], rule['protocol'], rule['port_range_min'])
+        for rule in group.security_group_rules if rule['direction'] == 'ingress'
     }
     for ethertype, protocol, port in (
-        ("IPv4", "icmp", None), ("IPv6", "ipv6-icmp", None),
-        ("IPv4", "tcp", 22), ("IPv6", "tcp", 22), ("IPv4", "tcp", 80), ("IPv6", "tcp", 80),
+        ('IPv4', 'icmp', None), ('IPv6', 'ipv6-icmp', None),
+        ('IPv4', 'tcp', 22), ('IPv6', 'tcp', 22), ('IPv4', 'tcp', 80), ('IPv6', 'tcp', 80),
     ):
         if (ethertype, protocol, port) not in known:
             network.create_security_group_rule(
-                security_group_id=group.id, project_id=project, direction="ingress",
+                security_group_id=group.id, project_id=project, direction='ingress',
                 ethertype=ethertype, protocol=protocol, port_range_min=port, port_range_max=port,
             )
 
@@ -125,13 +137,13 @@ def wait_hosts(
     deadline = time.monotonic() + timeout
     while missing:
         if time.monotonic() > deadline:
-            names = ", ".join(sorted(missing))
-            raise errors.CloudError(f"compute hosts not up after {timeout:.0f} s: {names}")
+            names = ', '.join(sorted(missing))
+            raise errors.CloudError(f'compute hosts not up after {timeout:.0f} s: {names}')
         # Without details: those would ask every compute host for its uptime.
         known = {item.name for item in admin.compute.hypervisors(details=False)}
-        for item in admin.compute.services(binary="nova-compute"):
+        for item in admin.compute.services(binary='nova-compute'):
             seen = _seconds(item.updated_at)
-            if item.state == "up" and item.host in known and seen >= missing.get(item.host, seen):
+            if item.state == 'up' and item.host in known and seen >= missing.get(item.host, seen):
                 missing.pop(item.host, None)
         if missing:
             time.sleep(0.3)
@@ -141,28 +153,28 @@ def _seconds(stamp: str | None) -> float:
     """Nova's UTC time stamps, which do not say that they are UTC."""
     if stamp is None:
         return 0.0
-    return datetime.datetime.fromisoformat(f"{stamp}+00:00").timestamp()
+    return datetime.datetime.fromisoformat(f'{stamp}+00:00').timestamp()
 
 
-def first_server(demo: typing.Any, name: str = "hello", timeout: float = 120) -> typing.Any:
+def first_server(demo: typing.Any, name: str = 'hello', timeout: float = 120) -> typing.Any:
     """A running server of the demo project with a floating IP; one that broke is replaced."""
     server = demo.compute.find_server(name)
     if server:
         server = _settled(demo, server, timeout)
-        if server.status != "ACTIVE":
+        if server.status != 'ACTIVE':
             demo.delete_server(server.id, wait=True, timeout=60)
             server = None
     if server is None:
         server = demo.compute.create_server(
             name=name,
-            flavor_id=demo.compute.find_flavor("container.tiny", ignore_missing=False).id,
-            image_id=demo.image.find_image("busybox", ignore_missing=False).id,
-            networks=[{"uuid": demo.network.find_network("private", ignore_missing=False).id}],
+            flavor_id=demo.compute.find_flavor('container.tiny', ignore_missing=False).id,
+            image_id=demo.image.find_image('busybox', ignore_missing=False).id,
+            networks=[{'uuid': demo.network.find_network('private', ignore_missing=False).id}],
         )
         server = _settled(demo, server, timeout)
-    if server.status != "ACTIVE":
-        fault = (server.fault or {}).get("message", "no reason given")
-        raise errors.CloudError(f"server {name} is {server.status}: {fault}")
+    if server.status != 'ACTIVE':
+        fault = (server.fault or {}).get('message', 'no reason given')
+        raise errors.CloudError(f'server {name} is {server.status}: {fault}')
     _float(demo, server)
     return demo.compute.get_server(server.id)
 
@@ -171,10 +183,10 @@ def _settled(demo: typing.Any, server: typing.Any, timeout: float) -> typing.Any
     deadline = time.monotonic() + timeout
     while True:
         server = demo.compute.get_server(server.id)
-        if server.status in ("ACTIVE", "ERROR", "SHUTOFF") and not server.task_state:
+        if server.status in ('ACTIVE', 'ERROR', 'SHUTOFF') and not server.task_state:
             return server
         if time.monotonic() > deadline:
-            raise errors.CloudError(f"server {server.name} is still {server.status}")
+            raise errors.CloudError(f'server {server.name} is still {server.status}')
         time.sleep(0.2)
 
 
@@ -182,9 +194,9 @@ def _float(demo: typing.Any, server: typing.Any) -> None:
     port = next(iter(demo.network.ports(device_id=server.id)))
     if list(demo.network.ips(port_id=port.id)):
         return
-    public = demo.network.find_network("public", ignore_missing=False)
-    fixed = next(f["ip_address"] for f in port.fixed_ips if "." in f["ip_address"])
-    where = {"port_id": port.id, "fixed_ip_address": fixed}
+    public = demo.network.find_network('public', ignore_missing=False)
+    fixed = next(f['ip_address'] for f in port.fixed_ips if '.' in f['ip_address'])
+    where = {'port_id': port.id, 'fixed_ip_address': fixed}
     free = [ip for ip in demo.network.ips(project_id=port.project_id) if ip.port_id is None]
     if free:
         demo.network.update_ip(free[0], **where)
@@ -195,7 +207,7 @@ def _float(demo: typing.Any, server: typing.Any) -> None:
 def addresses(demo: typing.Any, server: typing.Any) -> list[str]:
     """Fixed and floating addresses, from Neutron: Nova hears of floating ones later."""
     ports = list(demo.network.ports(device_id=server.id))
-    found = [fixed["ip_address"] for port in ports for fixed in port.fixed_ips]
+    found = [fixed['ip_address'] for port in ports for fixed in port.fixed_ips]
     for port in ports:
         found += [ip.floating_ip_address for ip in demo.network.ips(port_id=port.id)]
     return found
@@ -206,7 +218,7 @@ def console(demo: typing.Any, server: typing.Any, timeout: float = 10) -> str:
     deadline = time.monotonic() + timeout
     while True:
         answer = demo.compute.get_server_console_output(server.id)
-        text = str(answer["output"] if isinstance(answer, dict) else answer)
-        if "httpd listens" in text or time.monotonic() > deadline:
+        text = str(answer['output'] if isinstance(answer, dict) else answer)
+        if 'httpd listens' in text or time.monotonic() > deadline:
             return text
         time.sleep(0.3)

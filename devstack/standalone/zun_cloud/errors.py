@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What can go wrong, in words for the person at the terminal."""
 
 from __future__ import annotations
@@ -18,19 +30,19 @@ class CloudError(Exception):
 
     def report(self) -> str:
         """What to print: the message and the end of the log."""
-        text = f"cloud: {self}"
+        text = f'cloud: {self}'
         if self.log:
-            text += f"\n\n--- last lines of {self.log}\n{tail(self.log)}"
+            text += f'\n\n--- last lines of {self.log}\n{tail(self.log)}'
         return text
 
 
 def tail(path: pathlib.Path, lines: int = 25, limit: int = 64 * 1024) -> str:
     """The last lines of a file, reading no more than ``limit`` bytes of it."""
     try:
-        with path.open("rb") as stream:
+        with path.open('rb') as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - limit))
-            text = stream.read().decode(errors="replace")
+            text = stream.read().decode(errors='replace')
     except OSError as exc:
-        return f"({path}: {exc.strerror})"
-    return "\n".join(text.splitlines()[-lines:])
+        return f'({path}: {exc.strerror})'
+    return '\n'.join(text.splitlines()[-lines:])

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Do many things at once, each after what it needs."""
 
 from __future__ import annotations
@@ -32,18 +44,18 @@ def check(nodes: typing.Iterable[Node]) -> list[Node]:
     left = {}
     for node in nodes:
         if node.name in left:
-            raise ValueError(f"two nodes are called {node.name}")
+            raise ValueError(f'two nodes are called {node.name}')
         left[node.name] = node
     for node in left.values():
         unknown = set(node.after) - set(left)
         if unknown:
-            raise ValueError(f"{node.name} waits for {sorted(unknown)}, which do not exist")
+            raise ValueError(f'{node.name} waits for {sorted(unknown)}, which do not exist')
     ordered: list[Node] = []
     done: set[str] = set()
     while left:
         ready = [node for node in left.values() if done.issuperset(node.after)]
         if not ready:
-            raise ValueError(f"{sorted(left)} wait for each other")
+            raise ValueError(f'{sorted(left)} wait for each other')
         for node in ready:
             ordered.append(left.pop(node.name))
             done.add(node.name)

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Is a service well? Small checks of what a client of it would see."""
 
 from __future__ import annotations
@@ -31,7 +43,7 @@ class Tcp:
     """Something accepts connections."""
 
     port: int
-    address: str = "127.0.0.1"
+    address: str = '127.0.0.1'
 
     def __call__(self) -> bool:
         try:
@@ -46,12 +58,12 @@ class Http:
     """An API answers, with anything but a server error."""
 
     port: int
-    path: str = "/"
+    path: str = '/'
 
     def __call__(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=8)
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=8)
         try:
-            connection.request("GET", self.path)
+            connection.request('GET', self.path)
             return connection.getresponse().status < 500
         except (OSError, http.client.HTTPException):
             return False
@@ -92,10 +104,10 @@ class Consumers:
     def __call__(self) -> bool:
         import amqp  # only in the cloud's own virtual environment
 
-        password = json.loads(self.passwords.read_text())["rabbitmq"]
+        password = json.loads(self.passwords.read_text())['rabbitmq']
         try:
             with amqp.Connection(
-                f"127.0.0.1:{self.port}", "openstack", password, connect_timeout=5,
+                f'127.0.0.1:{self.port}', 'openstack', password, connect_timeout=5,
                 read_timeout=5, write_timeout=5,
             ) as connection:
                 declared = connection.channel().queue_declare(self.queue, passive=True)

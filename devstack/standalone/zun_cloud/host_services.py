@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What runs on a compute host, as data: switch, OVN, engine, nova-compute."""
 
 from __future__ import annotations
@@ -9,7 +21,7 @@ from zun_cloud import hosts
 from zun_cloud import service
 
 # Daemons log to the process manager, which keeps and rotates it.
-OVS_LOGGING = ("-vsyslog:off", "-vfile:off", "-vconsole:info")
+OVS_LOGGING = ('-vsyslog:off', '-vfile:off', '-vconsole:info')
 
 
 def of_host(host: hosts.Host) -> list[service.Service]:
@@ -25,7 +37,7 @@ def _placed(host: hosts.Host, item: service.Service) -> service.Service:
     # A power cut must last until someone switches the host on again.
     return dataclasses.replace(
         item, host=host.number, command=host.inside(*item.command), restart=False,
-        after=(*item.after, f"power-{host.number}"),
+        after=(*item.after, f'power-{host.number}'),
     )
 
 
@@ -34,85 +46,85 @@ def _power(host: hosts.Host) -> list[service.Service]:
     if host.is_machine:
         return []
     command = (
-        "/usr/bin/unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork",
-        "--kill-child", "--mount-proc", "--propagation", "private",
-        "/bin/sh", str(host.etc / "init.sh"),
+        '/usr/bin/unshare', '--net', '--mount', '--uts', '--ipc', '--pid', '--fork',
+        '--kill-child', '--mount-proc', '--propagation', 'private',
+        '/bin/sh', str(host.etc / 'init.sh'),
     )
     return [service.Service(
-        host.name, command, (f"off-{host.number}",),
+        host.name, command, (f'off-{host.number}',),
         restart=False,
     )]
 
 
 def _switch(host: hosts.Host) -> list[service.Service]:
-    number, run, port = host.number, host.run, host.settings.port("ovsdb")
+    number, run, port = host.number, host.run, host.settings.port('ovsdb')
     ovsdb = (
-        "/usr/sbin/ovsdb-server", str(host.directory / "conf.db"),
-        f"--remote=punix:{host.ovsdb_socket}",
-        "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
-        f"--remote=ptcp:{port}:127.0.0.1",
-        f"--pidfile={run}/ovs/ovsdb-server.pid", f"--unixctl={run}/ovs/ovsdb-server.ctl",
+        '/usr/sbin/ovsdb-server', str(host.directory / 'conf.db'),
+        f'--remote=punix:{host.ovsdb_socket}',
+        '--remote=db:Open_vSwitch,Open_vSwitch,manager_options',
+        f'--remote=ptcp:{port}:127.0.0.1',
+        f'--pidfile={run}/ovs/ovsdb-server.pid', f'--unixctl={run}/ovs/ovsdb-server.ctl',
         *OVS_LOGGING,
     )
     vswitchd = (
-        "/usr/sbin/ovs-vswitchd", f"unix:{host.ovsdb_socket}",
-        f"--pidfile={run}/ovs/ovs-vswitchd.pid", f"--unixctl={run}/ovs/ovs-vswitchd.ctl",
+        '/usr/sbin/ovs-vswitchd', f'unix:{host.ovsdb_socket}',
+        f'--pidfile={run}/ovs/ovs-vswitchd.pid', f'--unixctl={run}/ovs/ovs-vswitchd.ctl',
         *OVS_LOGGING,
     )
     controller = (
-        "/usr/bin/ovn-controller", f"unix:{host.ovsdb_socket}",
-        f"--pidfile={run}/ovn/ovn-controller.pid",
+        '/usr/bin/ovn-controller', f'unix:{host.ovsdb_socket}',
+        f'--pidfile={run}/ovn/ovn-controller.pid',
         *OVS_LOGGING,
     )
-    bridge = ("/usr/bin/ovs-vsctl", "--timeout=5", f"--db=unix:{host.ovsdb_socket}",
-              "br-exists", host.settings.integration_bridge)
+    bridge = ('/usr/bin/ovs-vsctl', '--timeout=5', f'--db=unix:{host.ovsdb_socket}',
+              'br-exists', host.settings.integration_bridge)
     return [
-        service.Service(f"ovsdb-{number}", ovsdb, (f"ovs-files-{number}",), host.ovs_env,
+        service.Service(f'ovsdb-{number}', ovsdb, (f'ovs-files-{number}',), host.ovs_env,
                         ready=health.Unix(host.ovsdb_socket), port=port),
-        service.Service(f"ovs-vswitchd-{number}", vswitchd, (f"ovs-setup-{number}",), host.ovs_env,
-                        ready=health.Unix(run / "ovs/ovs-vswitchd.ctl")),
-        service.Service(f"ovn-controller-{number}", controller,
-                        (f"bridges-{number}", "ovn-sb"), host.ovs_env,
+        service.Service(f'ovs-vswitchd-{number}', vswitchd, (f'ovs-setup-{number}',), host.ovs_env,
+                        ready=health.Unix(run / 'ovs/ovs-vswitchd.ctl')),
+        service.Service(f'ovn-controller-{number}', controller,
+                        (f'bridges-{number}', 'ovn-sb'), host.ovs_env,
                         ready=health.Command(bridge)),
     ]
 
 
 def _engine(host: hosts.Host) -> list[service.Service]:
     number, run, data = host.number, host.run, host.directory
-    containerd = ("/usr/bin/containerd", "--config", str(host.etc / "containerd.toml"))
+    containerd = ('/usr/bin/containerd', '--config', str(host.etc / 'containerd.toml'))
     dockerd = (
-        "/usr/sbin/dockerd", "--config-file", str(host.etc / "docker.json"),
-        "--data-root", str(data / "docker"), "--exec-root", str(run / "docker"),
-        "--pidfile", str(run / "dockerd.pid"), "--host", host.docker_url,
-        "--containerd", str(host.containerd_socket),
-        "--bridge=none", "--iptables=false", "--ip6tables=false",
-        f"--cgroup-parent={host.cgroup}", "--exec-opt", "native.cgroupdriver=cgroupfs",
+        '/usr/sbin/dockerd', '--config-file', str(host.etc / 'docker.json'),
+        '--data-root', str(data / 'docker'), '--exec-root', str(run / 'docker'),
+        '--pidfile', str(run / 'dockerd.pid'), '--host', host.docker_url,
+        '--containerd', str(host.containerd_socket),
+        '--bridge=none', '--iptables=false', '--ip6tables=false',
+        f'--cgroup-parent={host.cgroup}', '--exec-opt', 'native.cgroupdriver=cgroupfs',
     )
     return [
-        service.Service(f"containerd-{number}", containerd, (f"off-{number}",),
-                        files=(host.etc / "containerd.toml",),
+        service.Service(f'containerd-{number}', containerd, (f'off-{number}',),
+                        files=(host.etc / 'containerd.toml',),
                         ready=health.Unix(host.containerd_socket)),
-        service.Service(f"dockerd-{number}", dockerd, (f"containerd-{number}",),
-                        files=(host.etc / "docker.json",), ready=health.Unix(host.docker_socket),
+        service.Service(f'dockerd-{number}', dockerd, (f'containerd-{number}',),
+                        files=(host.etc / 'docker.json',), ready=health.Unix(host.docker_socket),
                         stop_seconds=20),
     ]
 
 
 def _metadata(host: hosts.Host) -> service.Service:
-    config = host.etc / "ovn_metadata_agent.ini"
+    config = host.etc / 'ovn_metadata_agent.ini'
     return service.Service(
-        f"neutron-metadata-{host.number}",
-        (host.settings.program("neutron-ovn-metadata-agent"), f"--config-file={config}"),
-        (f"ovn-controller-{host.number}",), files=(config,),
+        f'neutron-metadata-{host.number}',
+        (host.settings.program('neutron-ovn-metadata-agent'), f'--config-file={config}'),
+        (f'ovn-controller-{host.number}',), files=(config,),
     )
 
 
 def _compute(host: hosts.Host) -> service.Service:
-    config = host.etc / "nova.conf"
+    config = host.etc / 'nova.conf'
     return service.Service(
-        f"nova-compute-{host.number}",
-        (host.settings.program("nova-compute"), f"--config-file={config}"),
-        ("seed", "rabbitmq", "placement", "nova-conductor", f"dockerd-{host.number}",
-         f"ovn-controller-{host.number}"),
-        {"OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"}, (config,), stop_seconds=8,
+        f'nova-compute-{host.number}',
+        (host.settings.program('nova-compute'), f'--config-file={config}'),
+        ('seed', 'rabbitmq', 'placement', 'nova-conductor', f'dockerd-{host.number}',
+         f'ovn-controller-{host.number}'),
+        {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), stop_seconds=8,
     )

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Compute hosts: what each is called and where its parts live.
 
 Host 1 is the machine itself. Every further one is a set of namespaces (network, mount, UTS,
@@ -26,7 +38,7 @@ class Host:
     @property
     def name(self) -> str:
         """Its name for Nova, Neutron and OVN."""
-        return f"compute{self.number}"
+        return f'compute{self.number}'
 
     @property
     def is_machine(self) -> bool:
@@ -50,52 +62,52 @@ class Host:
     def address(self) -> str:
         """Where other hosts reach it."""
         if self.settings.computes == 1:
-            return "127.0.0.1"
+            return '127.0.0.1'
         return self.settings.management_address(self.number)
 
     @property
     def control_address(self) -> str:
         """Where it reaches the control plane."""
-        return "127.0.0.1" if self.is_machine else self.settings.management_address(1)
+        return '127.0.0.1' if self.is_machine else self.settings.management_address(1)
 
     @property
     def docker_socket(self) -> pathlib.Path:
-        return self.run / "docker.sock"
+        return self.run / 'docker.sock'
 
     @property
     def docker_url(self) -> str:
-        return f"unix://{self.docker_socket}"
+        return f'unix://{self.docker_socket}'
 
     @property
     def containerd_socket(self) -> pathlib.Path:
-        return self.run / "containerd.sock"
+        return self.run / 'containerd.sock'
 
     @property
     def cgroup(self) -> str:
         """The parent of its containers' cgroups."""
-        return f"/{self.settings.prefix}-{self.name}"
+        return f'/{self.settings.prefix}-{self.name}'
 
     @property
     def ovs_env(self) -> dict[str, str]:
         """Points every OVS and OVN program at this host's own instance."""
-        ovs, ovn, log = (str(self.run / "ovs"), str(self.run / "ovn"), str(self.settings.log))
+        ovs, ovn, log = (str(self.run / 'ovs'), str(self.run / 'ovn'), str(self.settings.log))
         return {
-            "OVS_RUNDIR": ovs, "OVS_DBDIR": str(self.directory), "OVS_LOGDIR": log,
-            "OVN_RUNDIR": ovn, "OVN_DBDIR": str(self.directory), "OVN_LOGDIR": log,
+            'OVS_RUNDIR': ovs, 'OVS_DBDIR': str(self.directory), 'OVS_LOGDIR': log,
+            'OVN_RUNDIR': ovn, 'OVN_DBDIR': str(self.directory), 'OVN_LOGDIR': log,
         }
 
     @property
     def ovsdb_socket(self) -> pathlib.Path:
-        return self.run / "ovs" / "db.sock"
+        return self.run / 'ovs' / 'db.sock'
 
     @property
     def enter_script(self) -> pathlib.Path:
         """Runs a command inside the host: ``enter ip addr``."""
-        return self.directory / "enter"
+        return self.directory / 'enter'
 
     @property
     def pid_file(self) -> pathlib.Path:
-        return self.run / "init.pid"
+        return self.run / 'init.pid'
 
     def inside(self, *command: str) -> tuple[str, ...]:
         """The command as it must be run to happen on this host."""
@@ -105,7 +117,7 @@ class Host:
 
     def link(self, kind: str) -> str:
         """The name, on the machine, of this host's cable: ``mg`` or ``ul``."""
-        return f"{self.settings.prefix}{kind}{self.number}"
+        return f'{self.settings.prefix}{kind}{self.number}'
 
 
 def all_hosts(settings: cloud_settings.Settings) -> list[Host]:
@@ -123,22 +135,22 @@ def wait_powered(host: Host, unshare_pid: int, timeout: float = 20) -> int:
     :param unshare_pid: the supervised ``unshare``, whose only child is the init.
     :returns: the pid of the init as the machine sees it.
     """
-    ready = host.run / "ready"
+    ready = host.run / 'ready'
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         children = _children(unshare_pid)
         if ready.exists() and children:
             pid = children[0]
-            namespace = os.readlink(f"/proc/{pid}/ns/net")
-            host.pid_file.write_text(f"{pid} {namespace}\n")
+            namespace = os.readlink(f'/proc/{pid}/ns/net')
+            host.pid_file.write_text(f'{pid} {namespace}\n')
             return pid
         time.sleep(0.05)
-    raise errors.CloudError(f"{host.name} did not start", host.settings.log_of(host.name))
+    raise errors.CloudError(f'{host.name} did not start', host.settings.log_of(host.name))
 
 
 def _children(pid: int) -> list[int]:
     try:
-        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        text = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text()
     except OSError:
         return []
     return [int(word) for word in text.split()]

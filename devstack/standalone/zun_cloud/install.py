@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Debian packages and the virtual environment, both only when something is missing.
 
 Standard library only: this is what makes the virtual environment.
@@ -19,17 +31,17 @@ from zun_cloud import errors
 from zun_cloud import settings as cloud_settings
 
 PACKAGES = (
-    "busybox-static", "containerd", "docker.io", "ethtool", "haproxy", "iproute2",
-    "iputils-ping", "mariadb-server", "memcached", "openvswitch-switch", "ovn-central",
-    "ovn-host", "python3-venv", "rabbitmq-server", "runc",
+    'busybox-static', 'containerd', 'docker.io', 'ethtool', 'haproxy', 'iproute2',
+    'iputils-ping', 'mariadb-server', 'memcached', 'openvswitch-switch', 'ovn-central',
+    'ovn-host', 'python3-venv', 'rabbitmq-server', 'runc',
 )
 NEEDED_DISK = 6 * 2**30
 # The services' and this project's own.
 REQUIREMENTS = (
-    cloud_settings.STANDALONE / "requirements.txt",
-    cloud_settings.CHECKOUT / "requirements.txt",
+    cloud_settings.STANDALONE / 'requirements.txt',
+    cloud_settings.CHECKOUT / 'requirements.txt',
 )
-CONSTRAINTS = cloud_settings.STANDALONE / "constraints.txt"
+CONSTRAINTS = cloud_settings.STANDALONE / 'constraints.txt'
 
 Report = typing.Callable[[str, float], None]
 
@@ -48,18 +60,18 @@ def packages(settings: cloud_settings.Settings, report: Report) -> None:
     if not missing:
         return
     began = time.monotonic()
-    log = settings.directory("log") / "apt.log"
-    apt = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=120"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    log = settings.directory('log') / 'apt.log'
+    apt = ['apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=120']
+    environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
     with _services_kept_off():
-        _logged([*apt, "update"], log, environment)
-        _logged([*apt, "install", "--no-install-recommends", *missing], log, environment)
-    report(f"{len(missing)} Debian packages", time.monotonic() - began)
+        _logged([*apt, 'update'], log, environment)
+        _logged([*apt, 'install', '--no-install-recommends', *missing], log, environment)
+    report(f'{len(missing)} Debian packages', time.monotonic() - began)
 
 
 def venv(settings: cloud_settings.Settings, report: Report) -> None:
     """The virtual environment of the services, byte-compiled, and this project in it."""
-    log = settings.directory("log") / "venv.log"
+    log = settings.directory('log') / 'venv.log'
     uv = tools(settings, log)
     _dependencies(settings, uv, log, report)
     _project(settings, uv, log, report)
@@ -67,49 +79,49 @@ def venv(settings: cloud_settings.Settings, report: Report) -> None:
 
 def tools(settings: cloud_settings.Settings, log: pathlib.Path) -> pathlib.Path:
     """The path of uv, in a small virtual environment of its own."""
-    uv = settings.tools / "bin/uv"
+    uv = settings.tools / 'bin/uv'
     if not uv.exists():
-        _logged([sys.executable, "-m", "venv", "--clear", str(settings.tools)], log)
-        _logged([str(settings.tools / "bin/pip"), "install", "-q", "uv"], log)
+        _logged([sys.executable, '-m', 'venv', '--clear', str(settings.tools)], log)
+        _logged([str(settings.tools / 'bin/pip'), 'install', '-q', 'uv'], log)
     return uv
 
 
 def test_tools(settings: cloud_settings.Settings) -> None:
     """tox and stestr, beside uv."""
-    log = settings.directory("log") / "venv.log"
+    log = settings.directory('log') / 'venv.log'
     uv = tools(settings, log)
-    names = ("tox", "tox-uv", "stestr")
-    if not all((settings.tools / "bin" / name).exists() for name in ("tox", "stestr")):
-        _logged([str(uv), "pip", "install", "-q", "--python", str(settings.tools / "bin/python"),
+    names = ('tox', 'tox-uv', 'stestr')
+    if not all((settings.tools / 'bin' / name).exists() for name in ('tox', 'stestr')):
+        _logged([str(uv), 'pip', 'install', '-q', '--python', str(settings.tools / 'bin/python'),
                  *names], log)
 
 
 def _dependencies(
     settings: cloud_settings.Settings, uv: pathlib.Path, log: pathlib.Path, report: Report
 ) -> None:
-    stamp = settings.venv / "dependencies.stamp"
+    stamp = settings.venv / 'dependencies.stamp'
     wanted = _digest(*REQUIREMENTS, CONSTRAINTS)
     if _read(stamp) == wanted:
         return
     began = time.monotonic()
-    python = settings.venv / "bin/python"
+    python = settings.venv / 'bin/python'
     if not python.exists():
-        _logged([str(uv), "venv", "-q", "--python", sys.executable, str(settings.venv)], log)
-    wanted_files = [f"--requirements={path}" for path in REQUIREMENTS if path.exists()]
-    _logged([str(uv), "pip", "install", "-q", "--python", str(python), *wanted_files,
-             f"--constraints={CONSTRAINTS}"], log)
-    report("Python packages", time.monotonic() - began)
+        _logged([str(uv), 'venv', '-q', '--python', sys.executable, str(settings.venv)], log)
+    wanted_files = [f'--requirements={path}' for path in REQUIREMENTS if path.exists()]
+    _logged([str(uv), 'pip', 'install', '-q', '--python', str(python), *wanted_files,
+             f'--constraints={CONSTRAINTS}'], log)
+    report('Python packages', time.monotonic() - began)
     began = time.monotonic()
-    _compile(python, settings.venv / "lib", log)
-    report("byte code", time.monotonic() - began)
+    _compile(python, settings.venv / 'lib', log)
+    report('byte code', time.monotonic() - began)
     stamp.write_text(wanted)
 
 
 def _compile(python: pathlib.Path, where: pathlib.Path, log: pathlib.Path) -> None:
     """Compile now: a service that finds no byte code takes three times as long to start."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTHONDONTWRITEBYTECODE'}
     # Exit code 1 only says that some file (a template, a test for Python 2) did not compile.
-    command = [str(python), "-m", "compileall", "-q", "-j", "0", "-x", r"/tests?/", str(where)]
+    command = [str(python), '-m', 'compileall', '-q', '-j', '0', '-x', r'/tests?/', str(where)]
     _logged(command, log, environment, check=False)
 
 
@@ -117,19 +129,19 @@ def _project(
     settings: cloud_settings.Settings, uv: pathlib.Path, log: pathlib.Path, report: Report
 ) -> None:
     """This checkout, editable; again when what setuptools reads of it changes."""
-    if not (cloud_settings.CHECKOUT / "setup.cfg").exists():
+    if not (cloud_settings.CHECKOUT / 'setup.cfg').exists():
         return
-    stamp = settings.venv / "project.stamp"
-    names = ("setup.cfg", "setup.py", "pyproject.toml")
+    stamp = settings.venv / 'project.stamp'
+    names = ('setup.cfg', 'setup.py', 'pyproject.toml')
     wanted = _digest(*(cloud_settings.CHECKOUT / name for name in names))
     if _read(stamp) == wanted:
         return
     began = time.monotonic()
     # What it needs, and what builds it, came with the dependencies.
-    _logged([str(uv), "pip", "install", "-q", "--python", str(settings.venv / "bin/python"),
-             "--no-deps", "--no-build-isolation", "-e", str(cloud_settings.CHECKOUT)], log)
+    _logged([str(uv), 'pip', 'install', '-q', '--python', str(settings.venv / 'bin/python'),
+             '--no-deps', '--no-build-isolation', '-e', str(cloud_settings.CHECKOUT)], log)
     stamp.write_text(wanted)
-    report("zun-nova", time.monotonic() - began)
+    report('zun-nova', time.monotonic() - began)
 
 
 def check_disk(settings: cloud_settings.Settings) -> None:
@@ -139,28 +151,28 @@ def check_disk(settings: cloud_settings.Settings) -> None:
     free = shutil.disk_usage(settings.directory()).free
     if free < NEEDED_DISK:
         raise errors.CloudError(
-            f"{settings.state}: {free / 2**30:.1f} GiB free, {NEEDED_DISK / 2**30:.0f} GiB needed"
+            f'{settings.state}: {free / 2**30:.1f} GiB free, {NEEDED_DISK / 2**30:.0f} GiB needed'
         )
 
 
 def _missing_packages() -> list[str]:
     done = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+        ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n', *PACKAGES],
         capture_output=True, text=True, check=False,
     )
     states = dict(line.split() for line in done.stdout.splitlines())
-    return [name for name in PACKAGES if states.get(name) != "installed"]
+    return [name for name in PACKAGES if states.get(name) != 'installed']
 
 
 class _services_kept_off:  # noqa: N801  (used as a function)
     """While packages are installed, no service of theirs may start: the cloud runs its own."""
 
-    path = pathlib.Path("/usr/sbin/policy-rc.d")
+    path = pathlib.Path('/usr/sbin/policy-rc.d')
 
     def __enter__(self) -> None:
         self.ours = not self.path.exists()
         if self.ours:
-            self.path.write_text("#!/bin/sh\nexit 101\n")
+            self.path.write_text('#!/bin/sh\nexit 101\n')
             self.path.chmod(0o755)
 
     def __exit__(self, *exc: object) -> None:
@@ -175,7 +187,7 @@ def _logged(
     *,
     check: bool = True,
 ) -> None:
-    with log.open("a") as stream:
+    with log.open('a') as stream:
         stream.write(f"$ {' '.join(command)}\n")
         stream.flush()
         done = subprocess.run(
@@ -183,7 +195,7 @@ def _logged(
             stderr=subprocess.STDOUT, check=False,
         )
     if check and done.returncode:
-        raise errors.CloudError(f"{command[0]}: exit code {done.returncode}", log)
+        raise errors.CloudError(f'{command[0]}: exit code {done.returncode}', log)
 
 
 def _digest(*paths: pathlib.Path) -> str:

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What of a cloud is on the machine: processes, containers, links, namespaces, mounts, ...
 
 Reading only, from /proc and /sys; used to say what ``down`` forgot and to clean up after a
@@ -16,7 +28,7 @@ from zun_cloud import hosts
 from zun_cloud import settings as cloud_settings
 from zun_cloud import shell
 
-OWNER = "ZUN_CLOUD_OWNER"
+OWNER = 'ZUN_CLOUD_OWNER'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,36 +41,36 @@ class Found:
 
     kind: str
     name: str
-    detail: str = ""
+    detail: str = ''
 
     def __str__(self) -> str:
-        return f"{self.kind:10} {self.name}  {self.detail}".rstrip()
+        return f'{self.kind:10} {self.name}  {self.detail}'.rstrip()
 
 
 def find(settings: cloud_settings.Settings) -> list[Found]:
     """Everything of this cloud, as it is now."""
     return [
         *processes(settings), *cgroups(settings), *links(settings), *namespaces(settings),
-        *mounts(settings, pathlib.Path("/proc/self/mountinfo").read_text()), *loops(settings),
+        *mounts(settings, pathlib.Path('/proc/self/mountinfo').read_text()), *loops(settings),
     ]
 
 
 def processes(settings: cloud_settings.Settings) -> list[Found]:
     """Processes that inherited the process manager's mark, and those in its cgroups."""
-    mark = f"{OWNER}={settings.state}".encode()
+    mark = f'{OWNER}={settings.state}'.encode()
     found = []
-    for entry in pathlib.Path("/proc").iterdir():
+    for entry in pathlib.Path('/proc').iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            marked = mark in (entry / "environ").read_bytes().split(b"\0")
+            marked = mark in (entry / 'environ').read_bytes().split(b'\0')
         except OSError:
             continue
         if marked:
-            found.append(Found("process", entry.name, _command(entry)))
+            found.append(Found('process', entry.name, _command(entry)))
     known = {item.name for item in found}
     found += [
-        Found("process", pid, _command(pathlib.Path("/proc", pid)))
+        Found('process', pid, _command(pathlib.Path('/proc', pid)))
         for pid in sorted(container_processes(settings) - known)
     ]
     return found
@@ -70,19 +82,19 @@ def container_processes(settings: cloud_settings.Settings) -> set[str]:
 
 
 def cgroups(settings: cloud_settings.Settings) -> list[Found]:
-    return [Found("cgroup", str(path)) for path in _cgroup_directories(settings)]
+    return [Found('cgroup', str(path)) for path in _cgroup_directories(settings)]
 
 
 def _cgroup_directories(settings: cloud_settings.Settings) -> list[pathlib.Path]:
     """The parents of this cloud's containers, in every hierarchy."""
-    root = pathlib.Path("/sys/fs/cgroup")
-    pattern = f"{settings.prefix}-compute*"
-    return sorted({*root.glob(pattern), *root.glob(f"*/{pattern}")})
+    root = pathlib.Path('/sys/fs/cgroup')
+    pattern = f'{settings.prefix}-compute*'
+    return sorted({*root.glob(pattern), *root.glob(f'*/{pattern}')})
 
 
 def _members(directory: pathlib.Path) -> set[str]:
     found: set[str] = set()
-    for path in directory.rglob("cgroup.procs"):
+    for path in directory.rglob('cgroup.procs'):
         try:
             found.update(path.read_text().split())
         except OSError:
@@ -94,23 +106,23 @@ def links(settings: cloud_settings.Settings) -> list[Found]:
     """Bridges and cables, and the machine's ends of servers' and metadata veths."""
     ours = {settings.integration_bridge, settings.provider_bridge, settings.management_bridge}
     for host in hosts.possible_hosts(settings):
-        ours |= {host.link("mg"), host.link("ul")}
+        ours |= {host.link('mg'), host.link('ul')}
     ours |= _switch_ports(settings)
     if not switch_daemons():
         # The userspace datapath's own tap outlives the daemon.
-        ours.add("ovs-netdev")
-    present = {path.name for path in pathlib.Path("/sys/class/net").iterdir()}
-    return [Found("link", name) for name in sorted(ours & present)]
+        ours.add('ovs-netdev')
+    present = {path.name for path in pathlib.Path('/sys/class/net').iterdir()}
+    return [Found('link', name) for name in sorted(ours & present)]
 
 
 def switch_daemons() -> list[int]:
     """Every ovs-vswitchd in this network namespace, of this cloud or not."""
-    here = os.readlink("/proc/self/ns/net")
+    here = os.readlink('/proc/self/ns/net')
     found = []
-    for entry in pathlib.Path("/proc").iterdir():
+    for entry in pathlib.Path('/proc').iterdir():
         try:
-            if (entry / "comm").read_text() == "ovs-vswitchd\n" and (
-                os.readlink(entry / "ns/net") == here
+            if (entry / 'comm').read_text() == 'ovs-vswitchd\n' and (
+                os.readlink(entry / 'ns/net') == here
             ):
                 found.append(int(entry.name))
         except OSError:
@@ -120,56 +132,56 @@ def switch_daemons() -> list[int]:
 
 def _switch_ports(settings: cloud_settings.Settings) -> set[str]:
     """What the machine's switch has as ports, also while it does not run."""
-    rows = _query(hosts.Host(settings, 1).directory / "conf.db", "Open_vSwitch", "Interface")
-    return {row["name"] for row in rows if row["name"].startswith("tap")}
+    rows = _query(hosts.Host(settings, 1).directory / 'conf.db', 'Open_vSwitch', 'Interface')
+    return {row['name'] for row in rows if row['name'].startswith('tap')}
 
 
 def namespaces(settings: cloud_settings.Settings) -> list[Found]:
     """The metadata agent's namespace of every network OVN knows."""
-    rows = _query(hosts.Host(settings, 1).directory / "ovnnb_db.db", "OVN_Northbound",
-                  "Logical_Switch")
+    rows = _query(hosts.Host(settings, 1).directory / 'ovnnb_db.db', 'OVN_Northbound',
+                  'Logical_Switch')
     names = [f"ovnmeta-{row['name'].removeprefix('neutron-')}" for row in rows]
-    return [Found("namespace", n) for n in sorted(names) if pathlib.Path("/run/netns", n).exists()]
+    return [Found('namespace', n) for n in sorted(names) if pathlib.Path('/run/netns', n).exists()]
 
 
 def _query(path: pathlib.Path, database: str, table_name: str) -> list[dict[str, str]]:
     """The names in a table of an OVSDB file; nothing when the file is not there."""
     if not path.exists():
         return []
-    select = {"op": "select", "table": table_name, "where": [], "columns": ["name"]}
-    answer = json.loads(shell.run(["ovsdb-tool", "query", str(path),
+    select = {'op': 'select', 'table': table_name, 'where': [], 'columns': ['name']}
+    answer = json.loads(shell.run(['ovsdb-tool', 'query', str(path),
                                    json.dumps([database, select])]))
-    return list(answer[0]["rows"])
+    return list(answer[0]['rows'])
 
 
 def mounts(settings: cloud_settings.Settings, mountinfo: str) -> list[Found]:
     """Mounts below the state directory, innermost first."""
-    prefix = f"{settings.state}/"
+    prefix = f'{settings.state}/'
     points = [line.split()[4] for line in mountinfo.splitlines() if line]
     # /proc writes blanks and the like as octal escapes.
-    names = [point.encode().decode("unicode_escape") for point in points]
-    return [Found("mount", name) for name in reversed(names) if name.startswith(prefix)]
+    names = [point.encode().decode('unicode_escape') for point in points]
+    return [Found('mount', name) for name in reversed(names) if name.startswith(prefix)]
 
 
 def loops(settings: cloud_settings.Settings) -> list[Found]:
     """Loop devices whose file is below the state directory."""
     found = []
-    for path in sorted(pathlib.Path("/sys/block").glob("loop*/loop/backing_file")):
+    for path in sorted(pathlib.Path('/sys/block').glob('loop*/loop/backing_file')):
         try:
             backing = path.read_text().strip()
         except OSError:
             continue
-        if backing.startswith(f"{settings.state}/"):
-            found.append(Found("loop", f"/dev/{path.parent.parent.name}", backing))
+        if backing.startswith(f'{settings.state}/'):
+            found.append(Found('loop', f'/dev/{path.parent.parent.name}', backing))
     return found
 
 
 def _command(entry: pathlib.Path) -> str:
     try:
-        words = (entry / "cmdline").read_bytes().split(b"\0")
+        words = (entry / 'cmdline').read_bytes().split(b'\0')
     except OSError:
-        return ""
-    return b" ".join(words).decode(errors="replace").strip()[:120]
+        return ''
+    return b' '.join(words).decode(errors='replace').strip()[:120]
 
 
 def own_process(item: Found) -> bool:
@@ -184,12 +196,12 @@ def own_process(item: Found) -> bool:
 
 def _parent(pid: int) -> int:
     try:
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
     except OSError:
         return 0
     # The name, in parentheses, may hold anything, blanks included.
-    return int(text.rpartition(")")[2].split()[1])
+    return int(text.rpartition(')')[2].split()[1])
 
 
 def table(found: typing.Iterable[Found]) -> str:
-    return "\n".join(str(item) for item in found)
+    return '\n'.join(str(item) for item in found)

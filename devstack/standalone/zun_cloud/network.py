@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Open vSwitch, OVN and the links between hosts.
 
 Where the kernel has no openvswitch module, OVS forwards packets itself (``netdev`` datapath).
@@ -22,48 +34,48 @@ from zun_cloud import shell
 @functools.cache
 def datapath_type() -> str:
     """``system`` where the kernel forwards, else ``netdev``."""
-    if pathlib.Path("/sys/module/openvswitch").exists():
-        return "system"
-    return "system" if shell.succeeds(["modprobe", "openvswitch"]) else "netdev"
+    if pathlib.Path('/sys/module/openvswitch').exists():
+        return 'system'
+    return 'system' if shell.succeeds(['modprobe', 'openvswitch']) else 'netdev'
 
 
 def make_database_files(host: hosts.Host) -> None:
     """Empty databases of OVS and, on the machine, of OVN, unless they are there."""
-    for directory in (host.directory, host.run / "ovs", host.run / "ovn"):
+    for directory in (host.directory, host.run / 'ovs', host.run / 'ovn'):
         directory.mkdir(parents=True, exist_ok=True)
-    wanted = {"conf.db": "/usr/share/openvswitch/vswitch.ovsschema"}
+    wanted = {'conf.db': '/usr/share/openvswitch/vswitch.ovsschema'}
     if host.is_machine:
-        wanted["ovnnb_db.db"] = "/usr/share/ovn/ovn-nb.ovsschema"
-        wanted["ovnsb_db.db"] = "/usr/share/ovn/ovn-sb.ovsschema"
+        wanted['ovnnb_db.db'] = '/usr/share/ovn/ovn-nb.ovsschema'
+        wanted['ovnsb_db.db'] = '/usr/share/ovn/ovn-sb.ovsschema'
     for name, schema in wanted.items():
         path = host.directory / name
         if not path.exists():
-            shell.run(["ovsdb-tool", "create", str(path), schema])
+            shell.run(['ovsdb-tool', 'create', str(path), schema])
 
 
 def configure_switch(host: hosts.Host) -> None:
     """What ovs-vswitchd and ovn-controller read when they start."""
     settings = host.settings
-    vsctl(host, "--no-wait", "init")
+    vsctl(host, '--no-wait', 'init')
     values = {
-        "external_ids:system-id": host.name,
+        'external_ids:system-id': host.name,
         # Neutron finds the host of a port by this name.
-        "external_ids:hostname": host.name,
-        "external_ids:ovn-remote": f"tcp:{host.control_address}:{settings.port('ovn-sb')}",
-        "external_ids:ovn-encap-type": "geneve",
-        "external_ids:ovn-encap-ip": host.address,
-        "external_ids:ovn-bridge": settings.integration_bridge,
-        "external_ids:ovn-bridge-mappings": f"physnet1:{settings.provider_bridge}",
-        "external_ids:ovn-monitor-all": "true",
-        "external_ids:ovn-chassis-mac-mappings": f"physnet1:02:00:00:f1:00:{host.number:02x}",
+        'external_ids:hostname': host.name,
+        'external_ids:ovn-remote': f"tcp:{host.control_address}:{settings.port('ovn-sb')}",
+        'external_ids:ovn-encap-type': 'geneve',
+        'external_ids:ovn-encap-ip': host.address,
+        'external_ids:ovn-bridge': settings.integration_bridge,
+        'external_ids:ovn-bridge-mappings': f'physnet1:{settings.provider_bridge}',
+        'external_ids:ovn-monitor-all': 'true',
+        'external_ids:ovn-chassis-mac-mappings': f'physnet1:02:00:00:f1:00:{host.number:02x}',
     }
-    if datapath_type() == "netdev":
-        values["external_ids:ovn-bridge-datapath-type"] = "netdev"
-        values["other_config:userspace-tso-enable"] = "true"
+    if datapath_type() == 'netdev':
+        values['external_ids:ovn-bridge-datapath-type'] = 'netdev'
+        values['other_config:userspace-tso-enable'] = 'true'
     if host.is_machine:
-        values["external_ids:ovn-cms-options"] = "enable-chassis-as-gw"
-    quoted = [f"{key}={json.dumps(value)}" for key, value in values.items()]
-    vsctl(host, "--no-wait", "set", "Open_vSwitch", ".", *quoted)
+        values['external_ids:ovn-cms-options'] = 'enable-chassis-as-gw'
+    quoted = [f'{key}={json.dumps(value)}' for key, value in values.items()]
+    vsctl(host, '--no-wait', 'set', 'Open_vSwitch', '.', *quoted)
 
 
 def make_provider_bridge(host: hosts.Host) -> None:
@@ -71,51 +83,51 @@ def make_provider_bridge(host: hosts.Host) -> None:
     settings = host.settings
     bridge = settings.provider_bridge
     vsctl(
-        host, "--may-exist", "add-br", bridge, "--", "set", "bridge", bridge,
-        f"datapath_type={datapath_type()}", "fail_mode=standalone",
+        host, '--may-exist', 'add-br', bridge, '--', 'set', 'bridge', bridge,
+        f'datapath_type={datapath_type()}', 'fail_mode=standalone',
         f'other_config:hwaddr="02:00:00:f0:00:{host.number:02x}"',
     )
     # The database may hold the bridge from before while the switch is still making its link.
     deadline = time.monotonic() + 15
-    while not shell.succeeds(host.inside("ip", "link", "set", bridge, "up")):
+    while not shell.succeeds(host.inside('ip', 'link', 'set', bridge, 'up')):
         if time.monotonic() > deadline:
-            log = settings.log_of(f"ovs-vswitchd-{host.number}")
-            raise errors.CloudError(f"{host.name}: bridge {bridge} has no link", log)
+            log = settings.log_of(f'ovs-vswitchd-{host.number}')
+            raise errors.CloudError(f'{host.name}: bridge {bridge} has no link', log)
         time.sleep(0.05)
     if host.is_machine:
         _forget_cables(host)
         _address_external(settings)
     else:
-        vsctl(host, "--may-exist", "add-port", bridge, "ul0")
+        vsctl(host, '--may-exist', 'add-port', bridge, 'ul0')
 
 
 def _forget_cables(machine: hosts.Host) -> None:
     """Ports of hosts that an earlier ``up`` had and this one has not."""
     settings = machine.settings
-    wanted = {host.link("ul") for host in hosts.all_hosts(settings)}
-    for port in vsctl(machine, "list-ports", settings.provider_bridge).split():
-        if port.startswith(f"{settings.prefix}ul") and port not in wanted:
-            vsctl(machine, "--if-exists", "del-port", settings.provider_bridge, port)
+    wanted = {host.link('ul') for host in hosts.all_hosts(settings)}
+    for port in vsctl(machine, 'list-ports', settings.provider_bridge).split():
+        if port.startswith(f'{settings.prefix}ul') and port not in wanted:
+            vsctl(machine, '--if-exists', 'del-port', settings.provider_bridge, port)
 
 
 def _address_external(settings: cloud_settings.Settings) -> None:
     """Floating IPs are reached from the machine through the bridge's own port."""
     network = ipaddress.ip_network(settings.external_network)
-    address = f"{settings.external_address}/{network.prefixlen}"
-    shell.run(["ip", "address", "replace", address, "dev", settings.provider_bridge])
+    address = f'{settings.external_address}/{network.prefixlen}'
+    shell.run(['ip', 'address', 'replace', address, 'dev', settings.provider_bridge])
     # Packets for it must not leave the machine while the bridge is gone.
-    shell.run(["ip", "route", "replace", "unreachable", str(network), "metric", "4096"])
+    shell.run(['ip', 'route', 'replace', 'unreachable', str(network), 'metric', '4096'])
 
 
 def make_management_bridge(settings: cloud_settings.Settings) -> None:
     """A kernel bridge for control traffic: it does not depend on any vswitchd."""
     bridge = settings.management_bridge
-    if not pathlib.Path(f"/sys/class/net/{bridge}").exists():
-        shell.run(["ip", "link", "add", bridge, "type", "bridge"])
+    if not pathlib.Path(f'/sys/class/net/{bridge}').exists():
+        shell.run(['ip', 'link', 'add', bridge, 'type', 'bridge'])
     prefix = ipaddress.ip_network(settings.management_network).prefixlen
-    address = f"{settings.management_address(1)}/{prefix}"
-    shell.run(["ip", "address", "replace", address, "dev", bridge])
-    shell.run(["ip", "link", "set", bridge, "up"])
+    address = f'{settings.management_address(1)}/{prefix}'
+    shell.run(['ip', 'address', 'replace', address, 'dev', bridge])
+    shell.run(['ip', 'link', 'set', bridge, 'up'])
 
 
 def cable(host: hosts.Host, init_pid: int) -> None:
@@ -126,20 +138,20 @@ def cable(host: hosts.Host, init_pid: int) -> None:
     """
     machine = hosts.Host(host.settings, 1)
     bridge = host.settings.provider_bridge
-    management, underlay = host.link("mg"), host.link("ul")
-    vsctl(machine, "--if-exists", "del-port", bridge, underlay)
-    for name, inner in ((management, "mgmt0"), (underlay, "ul0")):
-        if pathlib.Path(f"/sys/class/net/{name}").exists():
-            shell.run(["ip", "link", "delete", name], check=False)
-        shell.run(["ip", "link", "add", name, "type", "veth", "peer", "name", inner,
-                   "netns", str(init_pid)])
-    shell.run(["ip", "link", "set", management, "master", host.settings.management_bridge, "up"])
-    shell.run(["ip", "link", "set", underlay, "up"])
+    management, underlay = host.link('mg'), host.link('ul')
+    vsctl(machine, '--if-exists', 'del-port', bridge, underlay)
+    for name, inner in ((management, 'mgmt0'), (underlay, 'ul0')):
+        if pathlib.Path(f'/sys/class/net/{name}').exists():
+            shell.run(['ip', 'link', 'delete', name], check=False)
+        shell.run(['ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', inner,
+                   'netns', str(init_pid)])
+    shell.run(['ip', 'link', 'set', management, 'master', host.settings.management_bridge, 'up'])
+    shell.run(['ip', 'link', 'set', underlay, 'up'])
     prefix = ipaddress.ip_network(host.settings.management_network).prefixlen
-    shell.run(host.inside("ip", "address", "add", f"{host.address}/{prefix}", "dev", "mgmt0"))
-    for inner in ("mgmt0", "ul0"):
-        shell.run(host.inside("ip", "link", "set", inner, "up"))
-    vsctl(machine, "add-port", bridge, underlay)
+    shell.run(host.inside('ip', 'address', 'add', f'{host.address}/{prefix}', 'dev', 'mgmt0'))
+    for inner in ('mgmt0', 'ul0'):
+        shell.run(host.inside('ip', 'link', 'set', inner, 'up'))
+    vsctl(machine, 'add-port', bridge, underlay)
 
 
 def lift_gateway_mtu(settings: cloud_settings.Settings) -> None:
@@ -150,23 +162,23 @@ def lift_gateway_mtu(settings: cloud_settings.Settings) -> None:
     them, and TCP through a floating IP falls from 220 to 0.03 MB/s. Neutron has no option for
     it and sets it again when the router changes.
     """
-    if datapath_type() == "system":
+    if datapath_type() == 'system':
         return
     machine = hosts.Host(settings, 1)
-    nbctl = ["ovn-nbctl", "--timeout=15", f"--db=unix:{machine.run}/ovn/ovnnb_db.sock"]
-    names = shell.run([*nbctl, "--bare", "--columns=name", "find", "Logical_Router_Port",
-                       "options:gateway_mtu!=0"]).split()
+    nbctl = ['ovn-nbctl', '--timeout=15', f'--db=unix:{machine.run}/ovn/ovnnb_db.sock']
+    names = shell.run([*nbctl, '--bare', '--columns=name', 'find', 'Logical_Router_Port',
+                       'options:gateway_mtu!=0']).split()
     for name in names:
-        shell.run([*nbctl, "remove", "Logical_Router_Port", name, "options", "gateway_mtu"])
+        shell.run([*nbctl, 'remove', 'Logical_Router_Port', name, 'options', 'gateway_mtu'])
 
 
 def vsctl(host: hosts.Host, *arguments: str) -> str:
     """``ovs-vsctl`` on that host's database; waits at most 15 s for vswitchd."""
     return shell.run(
-        ["ovs-vsctl", "--timeout=15", f"--db=unix:{host.ovsdb_socket}", *arguments],
+        ['ovs-vsctl', '--timeout=15', f'--db=unix:{host.ovsdb_socket}', *arguments],
         env=host.ovs_env,
     )
 
 
 def bridges(host: hosts.Host) -> list[str]:
-    return vsctl(host, "list-br").split()
+    return vsctl(host, 'list-br').split()

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Configuration files from templates.
 
 One list says which template becomes which file. Nothing else writes configuration.
@@ -16,7 +28,7 @@ from zun_cloud import credentials
 from zun_cloud import hosts
 from zun_cloud import settings as cloud_settings
 
-TEMPLATES = cloud_settings.HERE / "templates"
+TEMPLATES = cloud_settings.HERE / 'templates'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +50,7 @@ def render(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str
         output.path.parent.mkdir(parents=True, exist_ok=True)
         credentials.write_private(output.path, text, output.mode)
     # Nova looks for its paste file beside nova.conf and nowhere else.
-    shutil.copy(settings.venv / "etc/nova/api-paste.ini", settings.etc / "nova/api-paste.ini")
+    shutil.copy(settings.venv / 'etc/nova/api-paste.ini', settings.etc / 'nova/api-paste.ini')
 
 
 def make_environment() -> jinja2.Environment:
@@ -70,17 +82,17 @@ def control_files(settings: cloud_settings.Settings) -> list[Output]:
     """The files of the control plane."""
     etc = settings.etc
     files = [
-        Output("keystone.conf", etc / "keystone/keystone.conf"),
-        Output("placement.conf", etc / "placement/placement.conf"),
-        Output("glance-api.conf", etc / "glance/glance-api.conf"),
-        Output("neutron.conf", etc / "neutron/neutron.conf"),
-        Output("ml2_conf.ini", etc / "neutron/ml2_conf.ini"),
-        Output("nova.conf", etc / "nova/nova.conf"),
-        Output("my.cnf", etc / "my.cnf"),
-        Output("rabbitmq.conf", etc / "rabbitmq.conf"),
+        Output('keystone.conf', etc / 'keystone/keystone.conf'),
+        Output('placement.conf', etc / 'placement/placement.conf'),
+        Output('glance-api.conf', etc / 'glance/glance-api.conf'),
+        Output('neutron.conf', etc / 'neutron/neutron.conf'),
+        Output('ml2_conf.ini', etc / 'neutron/ml2_conf.ini'),
+        Output('nova.conf', etc / 'nova/nova.conf'),
+        Output('my.cnf', etc / 'my.cnf'),
+        Output('rabbitmq.conf', etc / 'rabbitmq.conf'),
     ]
     files += [
-        Output("uwsgi.ini", etc / f"uwsgi/{name}.ini", extra={"name": name, **api})
+        Output('uwsgi.ini', etc / f'uwsgi/{name}.ini', extra={'name': name, **api})
         for name, api in APIS.items()
     ]
     return files
@@ -88,12 +100,12 @@ def control_files(settings: cloud_settings.Settings) -> list[Output]:
 
 # The WSGI applications: module, processes, threads.
 APIS: dict[str, dict[str, typing.Any]] = {
-    "keystone": {"module": "keystone.wsgi.api", "processes": 2, "threads": 4},
-    "placement": {"module": "placement.wsgi.api", "processes": 1, "threads": 8},
-    "glance": {"module": "glance.wsgi.api", "processes": 1, "threads": 8},
-    "neutron": {"module": "neutron.wsgi.api", "processes": 1, "threads": 8},
-    "nova-api": {"module": "nova.wsgi.osapi_compute", "processes": 1, "threads": 8},
-    "nova-metadata": {"module": "nova.wsgi.metadata", "processes": 1, "threads": 4},
+    'keystone': {'module': 'keystone.wsgi.api', 'processes': 2, 'threads': 4},
+    'placement': {'module': 'placement.wsgi.api', 'processes': 1, 'threads': 8},
+    'glance': {'module': 'glance.wsgi.api', 'processes': 1, 'threads': 8},
+    'neutron': {'module': 'neutron.wsgi.api', 'processes': 1, 'threads': 8},
+    'nova-api': {'module': 'nova.wsgi.osapi_compute', 'processes': 1, 'threads': 8},
+    'nova-metadata': {'module': 'nova.wsgi.metadata', 'processes': 1, 'threads': 4},
 }
 
 
@@ -101,14 +113,14 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
     files = []
     for host in hosts.all_hosts(settings):
         files += [
-            Output("nova.conf", host.etc / "nova.conf", host),
-            Output("ovn_metadata_agent.ini", host.etc / "ovn_metadata_agent.ini", host),
-            Output("containerd.toml", host.etc / "containerd.toml", host),
-            Output("docker.json", host.etc / "docker.json", host),
+            Output('nova.conf', host.etc / 'nova.conf', host),
+            Output('ovn_metadata_agent.ini', host.etc / 'ovn_metadata_agent.ini', host),
+            Output('containerd.toml', host.etc / 'containerd.toml', host),
+            Output('docker.json', host.etc / 'docker.json', host),
         ]
         if not host.is_machine:
             files += [
-                Output("host-init.sh", host.etc / "init.sh", host, 0o700),
-                Output("host-enter.sh", host.enter_script, host, 0o700),
+                Output('host-init.sh', host.etc / 'init.sh', host, 0o700),
+                Output('host-enter.sh', host.enter_script, host, 0o700),
             ]
     return files

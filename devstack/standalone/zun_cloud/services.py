@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """What runs: every service of the cloud as data. Nothing here acts."""
 
 from __future__ import annotations
@@ -28,8 +40,8 @@ def all_services(settings: cloud_settings.Settings) -> list[service.Service]:
         found += host_services.of_host(host)
     for name in settings.extras:
         if name not in OPTIONAL:
-            known = ", ".join(sorted(OPTIONAL)) or "none yet"
-            raise errors.CloudError(f"--with {name}: no such service; known: {known}")
+            known = ', '.join(sorted(OPTIONAL)) or 'none yet'
+            raise errors.CloudError(f'--with {name}: no such service; known: {known}')
         found += OPTIONAL[name](settings)
     return found
 
@@ -53,10 +65,10 @@ def uwsgi(
     files: tuple[pathlib.Path, ...],
 ) -> service.Service:
     """A WSGI application; ``rendering.APIS`` holds its module and its size."""
-    ini = settings.etc / f"uwsgi/{name}.ini"
+    ini = settings.etc / f'uwsgi/{name}.ini'
     port = settings.port(name)
     return service.Service(
-        name, (settings.program("uwsgi"), "--ini", str(ini)), after, env, (ini, *files),
+        name, (settings.program('uwsgi'), '--ini', str(ini)), after, env, (ini, *files),
         health.Http(port), port, stop_seconds=4,
     )
 
@@ -66,104 +78,104 @@ def _infrastructure(settings: cloud_settings.Settings) -> list[service.Service]:
 
 
 def _mariadb(settings: cloud_settings.Settings) -> service.Service:
-    config = settings.etc / "my.cnf"
+    config = settings.etc / 'my.cnf'
     return service.Service(
-        "mariadb", ("/usr/sbin/mariadbd", f"--defaults-file={config}"), ("mariadb-files",),
-        files=(config,), ready=health.Unix(settings.run / "mariadb.sock"),
-        port=settings.port("mariadb"), stop_seconds=30,
+        'mariadb', ('/usr/sbin/mariadbd', f'--defaults-file={config}'), ('mariadb-files',),
+        files=(config,), ready=health.Unix(settings.run / 'mariadb.sock'),
+        port=settings.port('mariadb'), stop_seconds=30,
     )
 
 
 def _rabbitmq(settings: cloud_settings.Settings) -> service.Service:
-    home = settings.data / "rabbitmq"
-    config = settings.etc / "rabbitmq.conf"
+    home = settings.data / 'rabbitmq'
+    config = settings.etc / 'rabbitmq.conf'
     # The server itself: Debian's wrapper in /usr/sbin switches user. Few schedulers, and none
     # that wait busily, or an idle broker costs a tenth of a CPU.
     env = {
-        "HOME": str(home),
-        "ERL_EPMD_PORT": str(settings.port("epmd")),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_NODENAME": f"{settings.prefix}@localhost",
-        "RABBITMQ_DIST_PORT": str(settings.port("rabbitmq-dist")),
-        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(home / "log"),
-        "RABBITMQ_LOGS": "-",
-        "RABBITMQ_CONFIG_FILE": str(config),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-        "RABBITMQ_PID_FILE": str(settings.run / "rabbitmq.pid"),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+        'HOME': str(home),
+        'ERL_EPMD_PORT': str(settings.port('epmd')),
+        'ERL_EPMD_ADDRESS': '127.0.0.1',
+        'RABBITMQ_NODENAME': f'{settings.prefix}@localhost',
+        'RABBITMQ_DIST_PORT': str(settings.port('rabbitmq-dist')),
+        'RABBITMQ_MNESIA_BASE': str(home / 'mnesia'),
+        'RABBITMQ_LOG_BASE': str(home / 'log'),
+        'RABBITMQ_LOGS': '-',
+        'RABBITMQ_CONFIG_FILE': str(config),
+        'RABBITMQ_ENABLED_PLUGINS_FILE': str(home / 'enabled_plugins'),
+        'RABBITMQ_PID_FILE': str(settings.run / 'rabbitmq.pid'),
+        'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
     }
     return service.Service(
-        "rabbitmq", ("/usr/lib/rabbitmq/bin/rabbitmq-server",), ("directories",), env, (config,),
-        health.Tcp(settings.port("rabbitmq")), settings.port("rabbitmq"), stop_seconds=20,
+        'rabbitmq', ('/usr/lib/rabbitmq/bin/rabbitmq-server',), ('directories',), env, (config,),
+        health.Tcp(settings.port('rabbitmq')), settings.port('rabbitmq'), stop_seconds=20,
     )
 
 
 def _memcached(settings: cloud_settings.Settings) -> service.Service:
-    port = settings.port("memcached")
-    command = ("/usr/bin/memcached", "-u", "root", "-l", "127.0.0.1", "-p", str(port), "-m", "64")
-    return service.Service("memcached", command, ready=health.Tcp(port), port=port)
+    port = settings.port('memcached')
+    command = ('/usr/bin/memcached', '-u', 'root', '-l', '127.0.0.1', '-p', str(port), '-m', '64')
+    return service.Service('memcached', command, ready=health.Tcp(port), port=port)
 
 
 def _ovn(settings: cloud_settings.Settings) -> list[service.Service]:
     """OVN's two databases and the daemon between them."""
     host = hosts.Host(settings, 1)
-    run, data = host.run / "ovn", host.directory
+    run, data = host.run / 'ovn', host.directory
     found = []
-    for which, listen in (("nb", settings.listen), ("sb", settings.listen)):
-        name = f"ovn-{which}"
-        remotes = [f"--remote=punix:{run}/ovn{which}_db.sock"]
-        remotes += [f"--remote=ptcp:{settings.port(name)}:{address}" for address in listen]
+    for which, listen in (('nb', settings.listen), ('sb', settings.listen)):
+        name = f'ovn-{which}'
+        remotes = [f'--remote=punix:{run}/ovn{which}_db.sock']
+        remotes += [f'--remote=ptcp:{settings.port(name)}:{address}' for address in listen]
         command = (
-            "/usr/sbin/ovsdb-server", str(data / f"ovn{which}_db.db"), *remotes,
-            f"--unixctl={run}/ovn{which}_db.ctl", f"--pidfile={run}/ovn{which}_db.pid",
-            "-vsyslog:off", "-vfile:off",
+            '/usr/sbin/ovsdb-server', str(data / f'ovn{which}_db.db'), *remotes,
+            f'--unixctl={run}/ovn{which}_db.ctl', f'--pidfile={run}/ovn{which}_db.pid',
+            '-vsyslog:off', '-vfile:off',
         )
         found.append(service.Service(
-            name, command, ("ovs-files-1", *(("management",) if len(listen) > 1 else ())),
+            name, command, ('ovs-files-1', *(('management',) if len(listen) > 1 else ())),
             env=host.ovs_env, ready=health.Tcp(settings.port(name)), port=settings.port(name),
         ))
     northd = (
-        "/usr/bin/ovn-northd",
-        f"--pidfile={run}/ovn-northd.pid", f"--unixctl={run}/ovn-northd.ctl",
-        f"--ovnnb-db=unix:{run}/ovnnb_db.sock", f"--ovnsb-db=unix:{run}/ovnsb_db.sock",
-        "-vsyslog:off", "-vfile:off",
+        '/usr/bin/ovn-northd',
+        f'--pidfile={run}/ovn-northd.pid', f'--unixctl={run}/ovn-northd.ctl',
+        f'--ovnnb-db=unix:{run}/ovnnb_db.sock', f'--ovnsb-db=unix:{run}/ovnsb_db.sock',
+        '-vsyslog:off', '-vfile:off',
     )
     found.append(service.Service(
-        "ovn-northd", northd, ("ovn-nb", "ovn-sb"), host.ovs_env,
-        ready=health.Unix(run / "ovn-northd.ctl"),
+        'ovn-northd', northd, ('ovn-nb', 'ovn-sb'), host.ovs_env,
+        ready=health.Unix(run / 'ovn-northd.ctl'),
     ))
     return found
 
 
 def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
     etc = settings.etc
-    nova = (etc / "nova/nova.conf",)
-    nova_env = {"OS_NOVA_CONFIG_DIR": str(etc / "nova"), "OS_NOVA_DISABLE_EVENTLET_PATCHING": "1"}
-    neutron = (etc / "neutron/neutron.conf", etc / "neutron/ml2_conf.ini")
+    nova = (etc / 'nova/nova.conf',)
+    nova_env = {'OS_NOVA_CONFIG_DIR': str(etc / 'nova'), 'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}
+    neutron = (etc / 'neutron/neutron.conf', etc / 'neutron/ml2_conf.ini')
     neutron_env = {
-        "OS_NEUTRON_CONFIG_DIR": str(etc / "neutron"),
-        "OS_NEUTRON_CONFIG_FILES": "neutron.conf;ml2_conf.ini",
+        'OS_NEUTRON_CONFIG_DIR': str(etc / 'neutron'),
+        'OS_NEUTRON_CONFIG_FILES': 'neutron.conf;ml2_conf.ini',
     }
-    ovn = ("ovn-nb", "ovn-sb")
+    ovn = ('ovn-nb', 'ovn-sb')
     return [
-        uwsgi(settings, "keystone", ("schema-keystone", "memcached"),
-              {"OS_KEYSTONE_CONFIG_DIR": str(etc / "keystone")},
-              (etc / "keystone/keystone.conf",)),
-        uwsgi(settings, "placement", ("schema-placement",),
-              {"OS_PLACEMENT_CONFIG_DIR": str(etc / "placement")},
-              (etc / "placement/placement.conf",)),
-        uwsgi(settings, "glance", ("schema-glance",),
-              {"OS_GLANCE_CONFIG_DIR": str(etc / "glance")}, (etc / "glance/glance-api.conf",)),
-        uwsgi(settings, "neutron", ("schema-neutron", *ovn), neutron_env, neutron),
+        uwsgi(settings, 'keystone', ('schema-keystone', 'memcached'),
+              {'OS_KEYSTONE_CONFIG_DIR': str(etc / 'keystone')},
+              (etc / 'keystone/keystone.conf',)),
+        uwsgi(settings, 'placement', ('schema-placement',),
+              {'OS_PLACEMENT_CONFIG_DIR': str(etc / 'placement')},
+              (etc / 'placement/placement.conf',)),
+        uwsgi(settings, 'glance', ('schema-glance',),
+              {'OS_GLANCE_CONFIG_DIR': str(etc / 'glance')}, (etc / 'glance/glance-api.conf',)),
+        uwsgi(settings, 'neutron', ('schema-neutron', *ovn), neutron_env, neutron),
         service.Service(
-            "neutron-ovn-maintenance",
-            (settings.program("neutron-ovn-maintenance-worker"), *_config_files(neutron)),
-            ("neutron",), files=neutron,
+            'neutron-ovn-maintenance',
+            (settings.program('neutron-ovn-maintenance-worker'), *_config_files(neutron)),
+            ('neutron',), files=neutron,
         ),
         # The APIs connect to the broker when they need it, and import while it starts.
-        uwsgi(settings, "nova-api", ("schema-nova",), nova_env, nova),
-        uwsgi(settings, "nova-metadata", ("schema-nova",), nova_env, nova),
+        uwsgi(settings, 'nova-api', ('schema-nova',), nova_env, nova),
+        uwsgi(settings, 'nova-metadata', ('schema-nova',), nova_env, nova),
         *_nova_workers(settings, nova, nova_env),
     ]
 
@@ -175,21 +187,21 @@ def _nova_workers(
 ) -> list[service.Service]:
     found = [
         service.Service(
-            f"nova-{name}", (settings.program(f"nova-{name}"), *_config_files(files)),
-            ("schema-nova", "rabbitmq", "seed", "placement"), env, files,
-            health.Consumers(settings.port("rabbitmq"), settings.etc / "passwords.json", name),
+            f'nova-{name}', (settings.program(f'nova-{name}'), *_config_files(files)),
+            ('schema-nova', 'rabbitmq', 'seed', 'placement'), env, files,
+            health.Consumers(settings.port('rabbitmq'), settings.etc / 'passwords.json', name),
         )
         # Both ask Placement for a client at start and end when Keystone does not know them.
-        for name in ("conductor", "scheduler")
+        for name in ('conductor', 'scheduler')
     ]
     # The console proxies still need eventlet.
-    port = settings.port("nova-serialproxy")
+    port = settings.port('nova-serialproxy')
     found.append(service.Service(
-        "nova-serialproxy", (settings.program("nova-serialproxy"), *_config_files(files)),
-        ("schema-nova",), {}, files, health.Tcp(port), port,
+        'nova-serialproxy', (settings.program('nova-serialproxy'), *_config_files(files)),
+        ('schema-nova',), {}, files, health.Tcp(port), port,
     ))
     return found
 
 
 def _config_files(paths: typing.Iterable[pathlib.Path]) -> tuple[str, ...]:
-    return tuple(f"--config-file={path}" for path in paths)
+    return tuple(f'--config-file={path}' for path in paths)

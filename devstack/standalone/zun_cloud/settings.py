@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Where everything lives and what it is called: one frozen value.
 
 Later sources win: the defaults below, ``settings.toml`` in the state directory (written
@@ -22,7 +34,7 @@ from zun_cloud import errors
 HERE = pathlib.Path(__file__).resolve().parent
 STANDALONE = HERE.parent
 CHECKOUT = STANDALONE.parent.parent
-DEFAULT_STATE = pathlib.Path("/var/lib/zun-cloud")
+DEFAULT_STATE = pathlib.Path('/var/lib/zun-cloud')
 
 # sun_path is 108 bytes with its NUL; the longest name made below the state directory is
 # OVS's "run/99/ovn/ovn-controller.<pid>.ctl".
@@ -30,23 +42,23 @@ MAX_STATE_LENGTH = 60
 
 # Offsets from port_base, so that two clouds on one machine differ in one number.
 PORTS = {
-    "keystone": 0,
-    "placement": 1,
-    "glance": 2,
-    "neutron": 3,
-    "nova-api": 4,
-    "nova-metadata": 5,
-    "nova-serialproxy": 6,
-    "cinder": 7,
-    "heat": 8,
-    "rabbitmq": 10,
-    "rabbitmq-dist": 11,
-    "epmd": 12,
-    "mariadb": 13,
-    "memcached": 14,
-    "ovsdb": 20,
-    "ovn-nb": 21,
-    "ovn-sb": 22,
+    'keystone': 0,
+    'placement': 1,
+    'glance': 2,
+    'neutron': 3,
+    'nova-api': 4,
+    'nova-metadata': 5,
+    'nova-serialproxy': 6,
+    'cinder': 7,
+    'heat': 8,
+    'rabbitmq': 10,
+    'rabbitmq-dist': 11,
+    'epmd': 12,
+    'mariadb': 13,
+    'memcached': 14,
+    'ovsdb': 20,
+    'ovn-nb': 21,
+    'ovn-sb': 22,
 }
 
 
@@ -60,27 +72,27 @@ class Settings:
     port_base: int = 15000
     ports: typing.Mapping[str, int] = dataclasses.field(default_factory=dict)
     # Names of links and cgroups: two clouds on one machine need different ones.
-    prefix: str = "zun"
-    integration_bridge: str = "br-int"
-    provider_bridge: str = "br-zun"
-    external_network: str = "172.31.250.0/24"
-    management_network: str = "172.31.239.0/24"
-    private_network: str = "10.90.0.0/24"
-    private_network_v6: str = "fd00:90:1::/64"
-    vlans: str = "100:999"
-    region: str = "RegionOne"
-    compute_driver: str = ""
+    prefix: str = 'zun'
+    integration_bridge: str = 'br-int'
+    provider_bridge: str = 'br-zun'
+    external_network: str = '172.31.250.0/24'
+    management_network: str = '172.31.239.0/24'
+    private_network: str = '10.90.0.0/24'
+    private_network_v6: str = 'fd00:90:1::/64'
+    vlans: str = '100:999'
+    region: str = 'RegionOne'
+    compute_driver: str = ''
 
     def __post_init__(self) -> None:
         if not 1 <= self.computes <= 99:
-            raise errors.CloudError(f"--computes must be between 1 and 99, not {self.computes}")
+            raise errors.CloudError(f'--computes must be between 1 and 99, not {self.computes}')
         if len(str(self.state)) > MAX_STATE_LENGTH:
             raise errors.CloudError(
                 f"the state directory's path {self.state} is longer than {MAX_STATE_LENGTH}"
                 " characters: unix sockets below it could not be made"
             )
         if len(self.prefix) > 6:
-            raise errors.CloudError(f"prefix {self.prefix!r} is longer than 6 characters")
+            raise errors.CloudError(f'prefix {self.prefix!r} is longer than 6 characters')
 
     def directory(self, *names: str) -> pathlib.Path:
         """A directory below the state directory, made if it is missing."""
@@ -90,42 +102,42 @@ class Settings:
 
     @property
     def venv(self) -> pathlib.Path:
-        return self.state / "venv"
+        return self.state / 'venv'
 
     @property
     def tools(self) -> pathlib.Path:
-        return self.state / "tools"
+        return self.state / 'tools'
 
     @property
     def etc(self) -> pathlib.Path:
-        return self.state / "etc"
+        return self.state / 'etc'
 
     @property
     def log(self) -> pathlib.Path:
-        return self.state / "log"
+        return self.state / 'log'
 
     @property
     def run(self) -> pathlib.Path:
-        return self.state / "run"
+        return self.state / 'run'
 
     @property
     def data(self) -> pathlib.Path:
-        return self.state / "data"
+        return self.state / 'data'
 
     @property
     def cache(self) -> pathlib.Path:
-        return self.state / "cache"
+        return self.state / 'cache'
 
     def program(self, name: str) -> str:
         """The path of a program of the virtual environment."""
-        return str(self.venv / "bin" / name)
+        return str(self.venv / 'bin' / name)
 
     def port(self, name: str) -> int:
         return self.ports.get(name, self.port_base + PORTS[name])
 
     @property
     def management_bridge(self) -> str:
-        return f"{self.prefix}-mgmt"
+        return f'{self.prefix}-mgmt'
 
     @property
     def external_address(self) -> str:
@@ -140,15 +152,15 @@ class Settings:
     def listen(self) -> tuple[str, ...]:
         """The addresses services listen on; the last one every compute host reaches."""
         if self.computes == 1:
-            return ("127.0.0.1",)
-        return ("127.0.0.1", self.management_address(1))
+            return ('127.0.0.1',)
+        return ('127.0.0.1', self.management_address(1))
 
-    def url(self, service: str, path: str = "", *, internal: bool = False) -> str:
+    def url(self, service: str, path: str = '', *, internal: bool = False) -> str:
         address = self.listen[-1] if internal else self.listen[0]
-        return f"http://{address}:{self.port(service)}{path}"
+        return f'http://{address}:{self.port(service)}{path}'
 
     def log_of(self, service: str) -> pathlib.Path:
-        return self.log / f"{service}.log"
+        return self.log / f'{service}.log'
 
 
 def load(
@@ -161,10 +173,10 @@ def load(
     :param overrides: what the command line chose; None values are ignored.
     :raises CloudError: an unknown name or a value of the wrong type.
     """
-    where = pathlib.Path(state or environ.get("ZUN_CLOUD_STATE") or DEFAULT_STATE).absolute()
-    values: dict[str, typing.Any] = {"state": where}
-    values.update(_read_toml(where / "settings.toml"))
-    values.update(_read_choices(where / "choices.json"))
+    where = pathlib.Path(state or environ.get('ZUN_CLOUD_STATE') or DEFAULT_STATE).absolute()
+    values: dict[str, typing.Any] = {'state': where}
+    values.update(_read_toml(where / 'settings.toml'))
+    values.update(_read_choices(where / 'choices.json'))
     values.update(_from_environment(environ))
     values.update({k: v for k, v in (overrides or {}).items() if v is not None})
     return build(values)
@@ -176,10 +188,10 @@ def build(values: typing.Mapping[str, typing.Any]) -> Settings:
     clean = {}
     for name, value in values.items():
         if name not in fields:
-            known = ", ".join(sorted(fields))
-            raise errors.CloudError(f"unknown setting {name!r}; known: {known}")
+            known = ', '.join(sorted(fields))
+            raise errors.CloudError(f'unknown setting {name!r}; known: {known}')
         clean[name] = _convert(name, value, fields[name].type)
-    unknown = set(clean.get("ports", {})) - set(PORTS)
+    unknown = set(clean.get('ports', {})) - set(PORTS)
     if unknown:
         raise errors.CloudError(f"unknown ports {sorted(unknown)}; known: {', '.join(PORTS)}")
     return Settings(**clean)
@@ -187,27 +199,27 @@ def build(values: typing.Mapping[str, typing.Any]) -> Settings:
 
 def remember(settings: Settings, choices: typing.Mapping[str, typing.Any]) -> None:
     """Keep what an option of ``cloud up`` chose for the commands that follow."""
-    path = settings.directory() / "choices.json"
+    path = settings.directory() / 'choices.json'
     kept = _read_choices(path)
     kept.update({k: v for k, v in choices.items() if v is not None})
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(kept, indent=1) + "\n")
+    temporary = path.with_suffix('.new')
+    temporary.write_text(json.dumps(kept, indent=1) + '\n')
     temporary.replace(path)
 
 
 def _convert(name: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     try:
-        if kind == "int":
+        if kind == 'int':
             return int(value)
-        if kind == "pathlib.Path":
+        if kind == 'pathlib.Path':
             return pathlib.Path(value)
-        if kind == "tuple[str, ...]":
+        if kind == 'tuple[str, ...]':
             return tuple(value)
-        if kind.startswith("typing.Mapping"):
+        if kind.startswith('typing.Mapping'):
             return {str(k): int(v) for k, v in dict(value).items()}
         return str(value)
     except (TypeError, ValueError) as exc:
-        raise errors.CloudError(f"setting {name} = {value!r}: {exc}") from exc
+        raise errors.CloudError(f'setting {name} = {value!r}: {exc}') from exc
 
 
 def _read_toml(path: pathlib.Path) -> dict[str, typing.Any]:
@@ -216,7 +228,7 @@ def _read_toml(path: pathlib.Path) -> dict[str, typing.Any]:
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as exc:
-        raise errors.CloudError(f"{path}: {exc}") from exc
+        raise errors.CloudError(f'{path}: {exc}') from exc
 
 
 def _read_choices(path: pathlib.Path) -> dict[str, typing.Any]:
@@ -228,7 +240,7 @@ def _read_choices(path: pathlib.Path) -> dict[str, typing.Any]:
 
 def _from_environment(environ: typing.Mapping[str, str]) -> dict[str, typing.Any]:
     """``ZUN_CLOUD_PORT_BASE=16000`` and the like; the structured ones stay in the file."""
-    structured = {"state", "ports", "extras"}
+    structured = {'state', 'ports', 'extras'}
     names = [f.name for f in dataclasses.fields(Settings) if f.name not in structured]
-    found = {name: environ.get(f"ZUN_CLOUD_{name.upper()}") for name in names}
+    found = {name: environ.get(f'ZUN_CLOUD_{name.upper()}') for name in names}
     return {name: value for name, value in found.items() if value}

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """How every service is, for people and for the exit code."""
 
 from __future__ import annotations
@@ -12,7 +24,7 @@ from zun_cloud import services
 from zun_cloud import settings as cloud_settings
 from zun_cloud import supervise
 
-HEADINGS = ("SERVICE", "HOST", "PID", "PORT", "HEALTHY", "MEMORY")
+HEADINGS = ('SERVICE', 'HOST', 'PID', 'PORT', 'HEALTHY', 'MEMORY')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +40,10 @@ class Row:
     memory: int
 
     def cells(self) -> tuple[str, ...]:
-        host = f"compute{self.service.host}" if self.service.host else ""
+        host = f'compute{self.service.host}' if self.service.host else ''
         return (
-            self.service.name, host, str(self.pid or "-"), str(self.service.port or "-"),
-            "yes" if self.healthy else "NO", f"{self.memory / 2**20:.0f} MiB" if self.pid else "-",
+            self.service.name, host, str(self.pid or '-'), str(self.service.port or '-'),
+            'yes' if self.healthy else 'NO', f'{self.memory / 2**20:.0f} MiB' if self.pid else '-',
         )
 
 
@@ -54,12 +66,12 @@ def table(found: typing.Sequence[Row]) -> str:
     lines = [HEADINGS, *(row.cells() for row in found)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     text = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
     total = sum(row.memory for row in found)
     well = sum(row.healthy for row in found)
-    return "\n".join([*text, "", f"{well} of {len(found)} well, {total / 2**20:.0f} MiB"])
+    return '\n'.join([*text, '', f'{well} of {len(found)} well, {total / 2**20:.0f} MiB'])
 
 
 def _memory(pid: int, children: typing.Mapping[int, list[int]]) -> int:
@@ -73,11 +85,11 @@ def _memory(pid: int, children: typing.Mapping[int, list[int]]) -> int:
 
 def _pss(pid: int) -> int:
     try:
-        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        text = pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text()
     except OSError:
         return 0
     for line in text.splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith('Pss:'):
             return int(line.split()[1]) * 1024
     return 0
 
@@ -85,13 +97,13 @@ def _pss(pid: int) -> int:
 def _children() -> dict[int, list[int]]:
     """Every process of the machine by its parent."""
     found: dict[int, list[int]] = {}
-    for entry in pathlib.Path("/proc").iterdir():
+    for entry in pathlib.Path('/proc').iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            text = (entry / "stat").read_text()
+            text = (entry / 'stat').read_text()
         except OSError:
             continue
-        parent = int(text.rpartition(")")[2].split()[1])
+        parent = int(text.rpartition(')')[2].split()[1])
         found.setdefault(parent, []).append(int(entry.name))
     return found

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """The test suites, one after the other, and what they skipped.
 
 Every suite is an environment of the project's tox.ini. Those that run tests leave their results
@@ -35,10 +47,10 @@ class Suite:
 
 # In the order in which they run: cheap ones first.
 SUITES = (
-    Suite("pep8", stestr=False),
-    Suite("py3"),
-    Suite("conformance"),
-    Suite("functional", cloud=True),
+    Suite('pep8', stestr=False),
+    Suite('py3'),
+    Suite('conformance'),
+    Suite('functional', cloud=True),
 )
 
 
@@ -56,10 +68,10 @@ class Result:
         self.skipped.update(other.skipped)
 
     def summary(self) -> str:
-        lines = [f"Skipped tests: {len(self.skipped)}"]
-        lines += [f"  {name}: {reason}" for name, reason in sorted(self.skipped.items())]
-        lines += ["", f"{self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped"]
-        return "\n".join(lines)
+        lines = [f'Skipped tests: {len(self.skipped)}']
+        lines += [f'  {name}: {reason}' for name, reason in sorted(self.skipped.items())]
+        lines += ['', f'{self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped']
+        return '\n'.join(lines)
 
 
 def choose(names: typing.Sequence[str]) -> list[Suite]:
@@ -78,12 +90,12 @@ def run(
     settings: cloud_settings.Settings, suite: Suite, environment: typing.Mapping[str, str]
 ) -> Result:
     """Run one suite with its output on the terminal."""
-    print(f"\n=== {suite.name}", flush=True)
+    print(f'\n=== {suite.name}', flush=True)
     began = time.time()
-    command = [str(settings.tools / "bin/tox"), "-q", "run", "-e", suite.name]
+    command = [str(settings.tools / 'bin/tox'), '-q', 'run', '-e', suite.name]
     done = subprocess.run(
         command, cwd=cloud_settings.CHECKOUT, check=False,
-        env={**_outside(), "PATH": f"{settings.tools}/bin:{os.environ['PATH']}", **environment},
+        env={**_outside(), 'PATH': f"{settings.tools}/bin:{os.environ['PATH']}", **environment},
     )
     result = _last_run(settings, began) if suite.stestr else Result()
     if not suite.stestr:
@@ -91,22 +103,22 @@ def run(
     if done.returncode and not result.failed:
         # It broke outside of a test: in building the environment, or in loading the tests.
         result.failed = 1
-    print(f"=== {suite.name}: {time.time() - began:.0f} s", flush=True)
+    print(f'=== {suite.name}: {time.time() - began:.0f} s', flush=True)
     return result
 
 
 def _outside() -> dict[str, str]:
     """This process's environment without what made it part of the cloud's own."""
-    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'VIRTUAL_ENV')}
 
 
 def _last_run(settings: cloud_settings.Settings, began: float) -> Result:
-    repository = cloud_settings.CHECKOUT / ".stestr"
-    stream = repository / "next-stream"
+    repository = cloud_settings.CHECKOUT / '.stestr'
+    stream = repository / 'next-stream'
     if not stream.exists() or stream.stat().st_mtime < began - 1:
         return Result()
     done = subprocess.run(
-        [str(settings.tools / "bin/stestr"), "last", "--subunit"],
+        [str(settings.tools / 'bin/stestr'), 'last', '--subunit'],
         cwd=cloud_settings.CHECKOUT, capture_output=True, check=False,
     )
     return read(io.BytesIO(done.stdout))
@@ -116,7 +128,7 @@ def read(stream: typing.BinaryIO) -> Result:
     """The results in a subunit v2 stream; each test counts once, with its last word."""
     collector = _Collector()
     collector.startTestRun()
-    subunit.ByteStreamToStreamResult(stream, non_subunit_name="stdout").run(collector)
+    subunit.ByteStreamToStreamResult(stream, non_subunit_name='stdout').run(collector)
     collector.stopTestRun()
     return collector.result()
 
@@ -142,22 +154,22 @@ class _Collector(testtools.StreamResult):  # type: ignore[misc]
         """Called by the stream for every packet in it."""
         if test_id is None:
             return
-        if file_name == "reason":
-            self._reasons[test_id] = self._reasons.get(test_id, b"") + bytes(file_bytes or b"")
-        if test_status not in (None, "exists"):
+        if file_name == 'reason':
+            self._reasons[test_id] = self._reasons.get(test_id, b'') + bytes(file_bytes or b'')
+        if test_status not in (None, 'exists'):
             self._status[test_id] = str(test_status)
 
     def result(self) -> Result:
         """Statuses added up; a test that began and never ended has failed."""
         found = Result()
         for name, status in self._status.items():
-            if status in ("success", "xfail"):
+            if status in ('success', 'xfail'):
                 found.passed += 1
-            elif status == "skip":
+            elif status == 'skip':
                 found.skipped[name] = self._reason(name)
             else:
                 found.failed += 1
         return found
 
     def _reason(self, name: str) -> str:
-        return " ".join(self._reasons.get(name, b"").decode().split()) or "no reason given"
+        return ' '.join(self._reasons.get(name, b'').decode().split()) or 'no reason given'

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """The process manager: supervisor, over its unix socket.
 
 supervisord runs with a small fixed environment in which ``ZUN_CLOUD_OWNER`` names the state
@@ -24,9 +36,9 @@ from zun_cloud import rendering
 from zun_cloud import service as cloud_service
 from zun_cloud import settings as cloud_settings
 
-OWNER = "ZUN_CLOUD_OWNER"
-UP = {"STARTING", "RUNNING"}
-ALIVE = {*UP, "STOPPING"}
+OWNER = 'ZUN_CLOUD_OWNER'
+UP = {'STARTING', 'RUNNING'}
+ALIVE = {*UP, 'STOPPING'}
 POLL = 0.1
 
 # supervisor's own fault codes, from supervisor.xmlrpc.Faults.
@@ -54,15 +66,15 @@ class Manager:
 
     def __init__(self, settings: cloud_settings.Settings) -> None:
         self._settings = settings
-        self._config = settings.etc / "supervisord.conf"
+        self._config = settings.etc / 'supervisord.conf'
         # One connection for all threads: it answers one call after the other anyway.
         self._lock = threading.Lock()
         transport = supervisor.xmlrpc.SupervisorTransport(
-            None, None, serverurl=f"unix://{settings.run}/supervisor.sock"
+            None, None, serverurl=f'unix://{settings.run}/supervisor.sock'
         )
         # The address only satisfies ServerProxy: the transport goes to the socket.
         self._transport = transport
-        self._rpc = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        self._rpc = xmlrpc.client.ServerProxy('http://127.0.0.1', transport=transport)
         self._snapshot: dict[str, Process] = {}
         self._snapshot_time = 0.0
         # When each service was last started or stopped: older snapshots say nothing of it.
@@ -70,7 +82,7 @@ class Manager:
 
     def is_running(self) -> bool:
         try:
-            self._call("getState")
+            self._call('getState')
         except errors.CloudError:
             return False
         return True
@@ -85,23 +97,23 @@ class Manager:
         if not self.is_running():
             self._launch()
             return
-        [[added, changed, removed]] = self._call("reloadConfig")
+        [[added, changed, removed]] = self._call('reloadConfig')
         for name in [*changed, *removed]:
             self.stop(name)
-            self._call("removeProcessGroup", name)
+            self._call('removeProcessGroup', name)
         for name in [*added, *changed]:
-            self._call("addProcessGroup", name)
+            self._call('addProcessGroup', name)
 
     def processes(self) -> dict[str, Process]:
         """All services by name; empty when supervisord does not run."""
         try:
-            found = self._call("getAllProcessInfo")
+            found = self._call('getAllProcessInfo')
         except errors.CloudError:
             return {}
         return {
-            item["name"]: Process(
-                item["name"], item["statename"], item["pid"] or None, item["start"],
-                item["spawnerr"] or item["description"],
+            item['name']: Process(
+                item['name'], item['statename'], item['pid'] or None, item['start'],
+                item['spawnerr'] or item['description'],
             )
             for item in found
         }
@@ -115,17 +127,17 @@ class Manager:
         if self._snapshot_time < max(now - age, self._touched.get(name, 0.0)):
             self._snapshot, self._snapshot_time = self.processes(), now
         if name not in self._snapshot:
-            raise errors.CloudError(f"the process manager does not keep {name}")
+            raise errors.CloudError(f'the process manager does not keep {name}')
         return self._snapshot[name]
 
     def start(self, name: str) -> None:
         """Start it unless it runs; does not wait."""
         try:
-            self._call("startProcess", name, False)
+            self._call('startProcess', name, False)
         except xmlrpc.client.Fault as exc:
             if exc.faultCode != ALREADY_STARTED:
                 raise errors.CloudError(
-                    f"{name}: {exc.faultString}", self._settings.log_of(name)
+                    f'{name}: {exc.faultString}', self._settings.log_of(name)
                 ) from exc
         self._touched[name] = time.monotonic()
 
@@ -133,10 +145,10 @@ class Manager:
         """Stop those that run, all at once; returns when they have ended."""
         for name in names:
             try:
-                self._call("stopProcess", name, False)
+                self._call('stopProcess', name, False)
             except xmlrpc.client.Fault as exc:
                 if exc.faultCode != NOT_RUNNING:
-                    raise errors.CloudError(f"{name}: {exc.faultString}") from exc
+                    raise errors.CloudError(f'{name}: {exc.faultString}') from exc
             self._touched[name] = time.monotonic()
         # Ends by itself: supervisor kills what takes longer than its stopwaitsecs.
         while any(self.process(name, POLL).state in ALIVE for name in names):
@@ -153,42 +165,42 @@ class Manager:
             process = self.process(service.name, POLL)
             if process.up and service.ready():
                 return
-            if process.state in {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}:
-                raise errors.CloudError(f"{service.name} ended ({process.state})", log)
+            if process.state in {'FATAL', 'EXITED', 'STOPPED', 'UNKNOWN'}:
+                raise errors.CloudError(f'{service.name} ended ({process.state})', log)
             if time.monotonic() > deadline:
-                raise errors.CloudError(f"{service.name} is not ready after {timeout:.0f} s", log)
+                raise errors.CloudError(f'{service.name} is not ready after {timeout:.0f} s', log)
             time.sleep(POLL)
 
     def shutdown(self, timeout: float = 30) -> None:
         """End supervisord; it stops what still runs."""
         if not self.is_running():
             return
-        self._call("shutdown")
+        self._call('shutdown')
         deadline = time.monotonic() + timeout
         while self.is_running() and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def _launch(self) -> None:
         environment = {
-            "PATH": f"{self._settings.venv}/bin:/usr/local/sbin:/usr/sbin:/sbin:"
-                    "/usr/local/bin:/usr/bin:/bin",
-            "HOME": "/root",
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(cloud_settings.STANDALONE),
+            'PATH': f'{self._settings.venv}/bin:/usr/local/sbin:/usr/sbin:/sbin:'
+                    '/usr/local/bin:/usr/bin:/bin',
+            'HOME': '/root',
+            'LANG': 'C.UTF-8',
+            'PYTHONPATH': str(cloud_settings.STANDALONE),
             OWNER: str(self._settings.state),
         }
-        command = [self._settings.program("python"), "-m", "zun_cloud.supervisord",
-                   "-c", str(self._config)]
-        log = self._settings.log / "supervisord.log"
+        command = [self._settings.program('python'), '-m', 'zun_cloud.supervisord',
+                   '-c', str(self._config)]
+        log = self._settings.log / 'supervisord.log'
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=30, check=False
         )
         if done.returncode:
-            raise errors.CloudError(f"supervisord: {done.stderr.strip()}", log)
+            raise errors.CloudError(f'supervisord: {done.stderr.strip()}', log)
         deadline = time.monotonic() + 15
         while not self.is_running():
             if time.monotonic() > deadline:
-                raise errors.CloudError("supervisord does not answer", log)
+                raise errors.CloudError('supervisord does not answer', log)
             time.sleep(0.05)
 
     def _call(self, method: str, *arguments: typing.Any) -> typing.Any:
@@ -197,7 +209,7 @@ class Manager:
                 return getattr(self._rpc.supervisor, method)(*arguments)
             except (OSError, http.client.HTTPException) as exc:
                 self._transport.close()
-                raise errors.CloudError("the process manager does not run") from exc
+                raise errors.CloudError('the process manager does not run') from exc
 
 
 def render(
@@ -205,24 +217,24 @@ def render(
 ) -> str:
     """The process manager's configuration."""
     environment = rendering.make_environment()
-    environment.filters["supervisor_word"] = _word
+    environment.filters['supervisor_word'] = _word
     programs = [
         {
-            "name": item.name,
-            "command": item.command,
-            "environment": _environment(item),
-            "restart": item.restart,
-            "stop_seconds": item.stop_seconds,
+            'name': item.name,
+            'command': item.command,
+            'environment': _environment(item),
+            'restart': item.restart,
+            'stop_seconds': item.stop_seconds,
         }
         for item in services
     ]
-    return environment.get_template("supervisord.conf").render(s=settings, services=programs)
+    return environment.get_template('supervisord.conf').render(s=settings, services=programs)
 
 
 def _environment(item: cloud_service.Service) -> str:
     # The fingerprint is there only to be compared: supervisor restarts what differs.
-    values = {**item.env, "ZUN_CLOUD_CONFIG": item.fingerprint()}
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
+    values = {**item.env, 'ZUN_CLOUD_CONFIG': item.fingerprint()}
+    return ','.join(f'{name}="{_escaped(value)}"' for name, value in values.items())
 
 
 def _word(word: str) -> str:
@@ -231,4 +243,4 @@ def _word(word: str) -> str:
 
 def _escaped(text: str) -> str:
     """supervisor expands %(...)s in what it reads."""
-    return text.replace("%", "%%")
+    return text.replace('%', '%%')

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """supervisord with one fault of its event loop put right.
 
 A closed client's descriptor stays registered with poll() until poll() calls it invalid. When
@@ -25,6 +37,6 @@ class Poller(supervisor.poller.PollPoller):  # type: ignore[misc]
         return bool(super()._ignore_invalid(fd, eventmask))
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     supervisor.poller.Poller = Poller
     supervisor.supervisord.main()

@@ -1,3 +1,15 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
 """Stop a cloud, and clean up after one that did not stop by itself."""
 
 from __future__ import annotations
@@ -26,7 +38,7 @@ from zun_cloud import supervise
 Report = typing.Callable[[str, float], None]
 
 # What stops after the services that talk to it; everything else stops first, at once.
-LAST = ("ovn-", "ovs", "mariadb", "rabbitmq", "memcached", "containerd", "dockerd", "compute")
+LAST = ('ovn-', 'ovs', 'mariadb', 'rabbitmq', 'memcached', 'containerd', 'dockerd', 'compute')
 
 
 def down(settings: cloud_settings.Settings, report: Report) -> list[leftovers.Found]:
@@ -49,18 +61,18 @@ def clean(settings: cloud_settings.Settings, *, keep_containers: bool) -> None:
     """
     _end_processes(settings, keep_containers=keep_containers)
     # The process manager's own files of a run that was killed.
-    for name in ("supervisor.sock", "supervisord.pid"):
+    for name in ('supervisor.sock', 'supervisord.pid'):
         (settings.run / name).unlink(missing_ok=True)
     if keep_containers:
         return
     for item in leftovers.namespaces(settings):
-        shell.run(["ip", "netns", "delete", item.name], check=False)
+        shell.run(['ip', 'netns', 'delete', item.name], check=False)
     for item in leftovers.links(settings):
-        shell.run(["ip", "link", "delete", item.name], check=False)
-    shell.run(["ip", "route", "delete", "unreachable", settings.external_network], check=False)
+        shell.run(['ip', 'link', 'delete', item.name], check=False)
+    shell.run(['ip', 'route', 'delete', 'unreachable', settings.external_network], check=False)
     _unmount(settings)
     for item in leftovers.loops(settings):
-        shell.run(["losetup", "--detach", item.name], check=False)
+        shell.run(['losetup', '--detach', item.name], check=False)
     for item in leftovers.cgroups(settings):
         _remove_cgroup(pathlib.Path(item.name))
 
@@ -72,10 +84,10 @@ def _stop_services(
     everything = list(manager.processes())
     first = [name for name in everything if not name.startswith(LAST)]
     second = [name for name in everything if name.startswith(LAST)]
-    _timed(report, "OpenStack services stopped", lambda: manager.stop(*first))
-    _timed(report, "containers stopped", lambda: _stop_all_containers(settings))
-    _timed(report, "bridges removed", lambda: _remove_bridges(settings))
-    _timed(report, "databases, switches and engines stopped", lambda: manager.stop(*second))
+    _timed(report, 'OpenStack services stopped', lambda: manager.stop(*first))
+    _timed(report, 'containers stopped', lambda: _stop_all_containers(settings))
+    _timed(report, 'bridges removed', lambda: _remove_bridges(settings))
+    _timed(report, 'databases, switches and engines stopped', lambda: manager.stop(*second))
     manager.shutdown()
 
 
@@ -97,13 +109,13 @@ def _stop_all_containers(settings: cloud_settings.Settings) -> None:
 
 
 def _stop_containers(host: hosts.Host) -> None:
-    client = docker.APIClient(base_url=host.docker_url, version="auto", timeout=60)
+    client = docker.APIClient(base_url=host.docker_url, version='auto', timeout=60)
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda item: _stop_container(client, item), client.containers()))
     except requests.exceptions.RequestException as exc:
         raise errors.CloudError(
-            f"the engine of {host.name}: {exc}", host.settings.log_of(f"dockerd-{host.number}")
+            f'the engine of {host.name}: {exc}', host.settings.log_of(f'dockerd-{host.number}')
         ) from exc
     finally:
         client.close()
@@ -111,9 +123,9 @@ def _stop_containers(host: hosts.Host) -> None:
 
 def _stop_container(client: docker.APIClient, item: typing.Mapping[str, typing.Any]) -> None:
     try:
-        if item["State"] == "paused":
-            client.unpause(item["Id"])
-        client.stop(item["Id"], timeout=3)
+        if item['State'] == 'paused':
+            client.unpause(item['Id'])
+        client.stop(item['Id'], timeout=3)
     except docker.errors.APIError as exc:
         # 404 and 409: it ended, or someone else removes it.
         if exc.status_code not in (404, 409):
@@ -123,10 +135,10 @@ def _stop_container(client: docker.APIClient, item: typing.Mapping[str, typing.A
 def _remove_bridges(settings: cloud_settings.Settings) -> None:
     """While the switch runs: a kernel datapath would keep them when it ends."""
     host = hosts.Host(settings, 1)
-    if not health.Unix(host.run / "ovs/ovs-vswitchd.ctl")():
+    if not health.Unix(host.run / 'ovs/ovs-vswitchd.ctl')():
         return
     for bridge in network.bridges(host):
-        network.vsctl(host, "--if-exists", "del-br", bridge)
+        network.vsctl(host, '--if-exists', 'del-br', bridge)
 
 
 def _end_processes(settings: cloud_settings.Settings, *, keep_containers: bool) -> None:
@@ -155,7 +167,7 @@ def _targets(
     inside = leftovers.container_processes(settings)
     return [
         item for item in found
-        if item.name not in inside and "containerd-shim" not in item.detail.split(" ")[0]
+        if item.name not in inside and 'containerd-shim' not in item.detail.split(' ')[0]
     ]
 
 
@@ -167,9 +179,9 @@ def _signal(pid: int, sig: signal.Signals) -> None:
 
 
 def _unmount(settings: cloud_settings.Settings) -> None:
-    mountinfo = pathlib.Path("/proc/self/mountinfo").read_text()
+    mountinfo = pathlib.Path('/proc/self/mountinfo').read_text()
     for item in leftovers.mounts(settings, mountinfo):
-        shell.run(["umount", "--lazy", item.name], check=False)
+        shell.run(['umount', '--lazy', item.name], check=False)
 
 
 def _remove_cgroup(path: pathlib.Path) -> None:
@@ -185,4 +197,4 @@ def forget(settings: cloud_settings.Settings) -> None:
     """Delete the data of a cloud that is down; virtual environment and caches stay."""
     for path in (settings.data, settings.etc, settings.run, settings.log):
         shutil.rmtree(path, ignore_errors=True)
-    (settings.state / "choices.json").unlink(missing_ok=True)
+    (settings.state / 'choices.json').unlink(missing_ok=True)

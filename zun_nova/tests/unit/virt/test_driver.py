@@ -46,10 +46,13 @@ class Glance:
     def __init__(self, archive: bytes) -> None:
         self.archive = archive
         self.downloads = 0
+        self.corrupt = False
 
     def download(self, context: Any, image_id: str) -> Iterator[bytes]:
         self.downloads += 1
         yield self.archive
+        if self.corrupt:
+            raise OSError('Corrupt image download')  # glanceclient's way, after the last byte
 
 
 class DriverCase(test.NoDBTestCase):
@@ -186,6 +189,12 @@ class SpawnFailureTest(DriverCase):
     def test_image_that_is_cut_short(self) -> None:
         self.glance.archive = self.glance.archive[:100_000]
         self.assertRaises(exception.ImageUnacceptable, self.spawn, self.instance())
+
+    def test_image_of_another_checksum_is_not_loaded(self) -> None:
+        self.glance.corrupt = True
+        for _ in range(2):
+            self.assertRaisesRegex(OSError, 'Corrupt', self.spawn, self.instance())
+        self.assertEqual(2, self.glance.downloads)
 
     def test_injected_files_are_not_lost_silently(self) -> None:
         self.assertRaises(exception.InvalidInput, self.spawn, self.instance(),
