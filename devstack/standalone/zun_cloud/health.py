@@ -102,7 +102,7 @@ class Consumers:
     queue: str
 
     def __call__(self) -> bool:
-        import amqp  # only in the cloud's own virtual environment
+        import amqp  # type: ignore[import-untyped]  # only in the cloud's environment
 
         password = json.loads(self.passwords.read_text())['rabbitmq']
         try:
