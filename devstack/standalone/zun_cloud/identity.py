@@ -65,6 +65,8 @@ def connect(
 def endpoints(settings: cloud_settings.Settings) -> dict[tuple[str, str], tuple[str, str]]:
     """(service, type) to port name and path."""
     return {
+        # Made by keystone-manage bootstrap, which does not correct it later.
+        ('keystone', 'identity'): ('keystone', '/v3'),
         ('nova', 'compute'): ('nova-api', '/v2.1'),
         ('placement', 'placement'): ('placement', ''),
         ('glance', 'image'): ('glance', ''),
@@ -100,10 +102,9 @@ def _project(identity: typing.Any, name: str, domain: typing.Any) -> typing.Any:
 def _user(
     identity: typing.Any, name: str, password: str, domain: typing.Any, project: typing.Any
 ) -> typing.Any:
-    user = identity.find_user(name)
-    if user:
-        return identity.update_user(user, password=password)
-    return identity.create_user(
+    # Never set a password again, even to the same: that revokes the user's tokens, and those
+    # of the same second too. Passwords live and die with the data.
+    return identity.find_user(name) or identity.create_user(
         name=name, password=password, domain_id=domain.id, default_project_id=project.id
     )
 

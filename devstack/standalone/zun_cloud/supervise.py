@@ -98,8 +98,8 @@ class Manager:
             self._launch()
             return
         [[added, changed, removed]] = self._call('reloadConfig')
+        self.stop(*changed, *removed)
         for name in [*changed, *removed]:
-            self.stop(name)
             self._call('removeProcessGroup', name)
         for name in [*added, *changed]:
             self._call('addProcessGroup', name)
