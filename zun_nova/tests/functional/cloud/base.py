@@ -58,8 +58,10 @@ class CloudTest(base.BaseTestCase):
         self.admin = cloud_identity.connect(self.settings, passwords, 'admin')
         for connection in (self.demo, self.admin):
             self.addCleanup(connection.close)
-        self.host = host.ComputeHost(hosts.Host(self.settings, 1))
-        self.addCleanup(self.host.engine.close)
+        self.hosts = {
+            each.name: host.ComputeHost(each) for each in hosts.all_hosts(self.settings)}
+        for each in self.hosts.values():
+            self.addCleanup(each.engine.close)
 
     # -- images
 
@@ -123,19 +125,37 @@ class CloudTest(base.BaseTestCase):
         self.eventually(lambda: text in self.console(server), f'{text!r} in the console log')
         return self.console(server)
 
+    # -- hosts
+
+    def host_of(self, server: Any) -> host.ComputeHost:
+        """The host a server runs on."""
+        return self.hosts[self.admin.compute.get_server(server.id).compute_host]
+
+    def container(self, server: Any) -> dict[str, Any]:
+        """What the engine knows of the server's container."""
+        return self.host_of(server).container(server.id)
+
+    def in_server(self, server: Any, *command: str) -> str:
+        """Run a program of the host in the network of the server."""
+        return self.host_of(server).in_server(server.id, *command)
+
+    def traces(self) -> set[str]:
+        """What all servers consist of on all hosts."""
+        return set().union(*(each.traces() for each in self.hosts.values()))
+
     # -- services
 
-    def restart_compute(self) -> None:
-        """Restart nova-compute; returns when it takes calls."""
-        subprocess.run([STANDALONE / 'cloud', 'restart', 'nova-compute-1'], check=True,
+    def restart_compute(self, name: str) -> None:
+        """Restart nova-compute on this host; returns when it takes calls."""
+        service = 'nova-compute-' + name.removeprefix('compute')
+        subprocess.run([STANDALONE / 'cloud', 'restart', service], check=True,
                        capture_output=True, timeout=TIMEOUT)
         # The old process reports until it has ended.
         ended = timeutils.utcnow()
-        self.eventually(lambda: self._last_report() > ended, 'nova-compute reports')
+        self.eventually(lambda: self._last_report(name) > ended, 'nova-compute reports')
 
-    def _last_report(self) -> datetime.datetime:
-        service = next(iter(self.admin.compute.services(
-            binary='nova-compute', host=self.host.name)))
+    def _last_report(self, name: str) -> datetime.datetime:
+        service = next(iter(self.admin.compute.services(binary='nova-compute', host=name)))
         return timeutils.normalize_time(timeutils.parse_isotime(service.updated_at))
 
     # -- waiting

@@ -9,12 +9,12 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""What servers leave on the compute host, counted."""
+
+"""Compute hosts of the standalone cloud, and what servers leave on them."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
+import json
 import subprocess
 from typing import Any
 
@@ -23,69 +23,52 @@ import docker
 from zun_nova.virt import identity
 
 
-@dataclasses.dataclass(frozen=True)
-class Traces:
-    """Everything a server consists of on its host, by name."""
-
-    containers: frozenset[str]
-    #: Host ends of ports.
-    links: frozenset[str]
-    switch_ports: frozenset[str]
-    #: Root file systems and network namespaces among them.
-    mounts: frozenset[str]
-
-    def since(self, before: Traces) -> dict[str, frozenset[str]]:
-        """What has come since, by kind; empty when nothing has."""
-        new = {
-            field.name: getattr(self, field.name) - getattr(before, field.name)
-            for field in dataclasses.fields(self)
-        }
-        return {kind: names for kind, names in new.items() if names}
-
-
 class ComputeHost:
-    """A compute host of the standalone cloud, seen from its own machine.
+    """A compute host, seen from inside, whether it is the machine or has its own namespaces.
 
-    :param host: a zun_cloud.hosts.Host that is the machine itself.
+    :param host: a zun_cloud.hosts.Host.
     """
 
     def __init__(self, host: Any) -> None:
-        self.name = host.name
+        self.name: str = host.name
         self._host = host
         self.engine = docker.APIClient(base_url=host.docker_url, version='auto', timeout=60)
+
+    def run(self, *command: str) -> str:
+        """Run a program on the host; returns what it prints.
+
+        :raises subprocess.CalledProcessError: it did not exit with 0.
+        """
+        done = subprocess.run(self._host.inside(*command), check=True, capture_output=True,
+                              text=True, timeout=60)
+        return done.stdout
 
     def container(self, server_id: str) -> dict[str, Any]:
         """What the engine knows of a server's container."""
         info: dict[str, Any] = self.engine.inspect_container(identity.NAME_PREFIX + server_id)
         return info
 
-    def inside(self, server_id: str, *command: str) -> str:
-        """Run a program of the host in the network of a server; returns what it prints.
-
-        :raises subprocess.CalledProcessError: it did not exit with 0.
-        """
+    def in_server(self, server_id: str, *command: str) -> str:
+        """Run a program of the host in the network of a server."""
         pid = self.container(server_id)['State']['Pid']
-        done = subprocess.run(
-            ['nsenter', f'--net=/proc/{pid}/ns/net', *command],
-            check=True, capture_output=True, text=True, timeout=60)
-        return done.stdout
+        return self.run('nsenter', f'--net=/proc/{pid}/ns/net', *command)
 
-    def traces(self) -> Traces:
+    def traces(self) -> set[str]:
+        """Everything that servers consist of on this host: kind, host and name."""
         rows = self.engine.containers(all=True, filters={
             'label': f'{identity.LABEL_HOST}={self.name}'})
-        return Traces(
-            containers=frozenset(name for row in rows for name in row['Names']),
-            links=frozenset(
-                path.name for path in pathlib.Path('/sys/class/net').glob('tap*')),
-            switch_ports=frozenset(self.ovs('list-ports', self._host.settings.integration_bridge)),
-            mounts=frozenset(
-                line.split()[4] for line in
-                pathlib.Path('/proc/self/mountinfo').read_text().splitlines()),
-        )
+        links = json.loads(self.run('ip', '-json', 'link', 'show', 'type', 'veth'))
+        mounts = self.run('cat', '/proc/self/mountinfo').splitlines()
+        bridge = self._host.settings.integration_bridge
+        found = {
+            'container': [name[1:] for row in rows for name in row['Names']],
+            'link': [link['ifname'] for link in links if link['ifname'].startswith('tap')],
+            'port': self._ovs('list-ports', bridge),
+            # Root file systems and network namespaces among them.
+            'mount': [line.split()[4] for line in mounts],
+        }
+        return {f'{kind} {name} on {self.name}' for kind in found for name in found[kind]}
 
-    def ovs(self, *arguments: str) -> list[str]:
-        """The lines ovs-vsctl prints."""
-        done = subprocess.run(
-            ['ovs-vsctl', '--timeout=10', f'--db=unix:{self._host.ovsdb_socket}', *arguments],
-            check=True, capture_output=True, text=True)
-        return done.stdout.split()
+    def _ovs(self, *arguments: str) -> list[str]:
+        return self.run('ovs-vsctl', '--timeout=10', f'--db=unix:{self._host.ovsdb_socket}',
+                        *arguments).split()

@@ -68,7 +68,7 @@ class NetworkTest(base.CloudTest):
         for sender, receiver in (servers, reversed(servers)):
             for fixed in self.port_of(receiver).fixed_ips:
                 # From outside: most ping programs want NET_RAW, which servers have not.
-                self.host.inside(sender.id, 'ping', '-c', '3', '-W', '2', fixed['ip_address'])
+                self.in_server(sender, 'ping', '-c', '3', '-W', '2', fixed['ip_address'])
 
     def test_one_server_talks_to_another(self) -> None:
         web = self.boot()
