@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
 import os
 import shlex
@@ -176,23 +177,32 @@ def _test_on_cloud(
 ) -> suites.Result:
     total = suites.Result()
     was_up = supervise.Manager(settings).is_running()
-    environment = {'ZUN_CLOUD_STATE': str(settings.state)}
-    os.environ['ZUN_CLOUD_BEGAN'] = str(time.time())
-    with locked(settings):
-        print('\n=== cloud up', flush=True)
-        if _as_test(total, lambda: up(settings)):
-            for suite in chosen:
-                total.add(suites.run(settings, suite, environment))
-        if not was_up:
-            print('\n=== cloud down', flush=True)
-            _as_test(total, lambda: down(settings))
+    # What a user's first command does; then a second compute host beside the first.
+    well = _as_test(total, settings, 'up', up)
+    if well and not was_up:
+        settings = dataclasses.replace(settings, computes=max(2, settings.computes))
+        well = _as_test(total, settings, f'up --computes {settings.computes}', up)
+    if well:
+        # Not under the lock: tests restart services with this very command.
+        environment = {
+            'ZUN_CLOUD_STATE': str(settings.state), 'ZUN_CLOUD_COMPUTES': str(settings.computes)}
+        for suite in chosen:
+            total.add(suites.run(settings, suite, environment))
+    if not was_up:
+        _as_test(total, settings, 'down', down)
     return total
 
 
-def _as_test(total: suites.Result, command: typing.Callable[[], int]) -> bool:
-    """Count a command as one test; whether it went well."""
+def _as_test(
+    total: suites.Result, settings: cloud_settings.Settings, name: str,
+    command: typing.Callable[[cloud_settings.Settings], int],
+) -> bool:
+    """Run a command that changes the cloud and count it as one test; whether it went well."""
+    print(f'\n=== cloud {name}', flush=True)
+    os.environ['ZUN_CLOUD_BEGAN'] = str(time.time())
     try:
-        well = command() == 0
+        with locked(settings):
+            well = command(settings) == 0
     except errors.CloudError as exc:
         print(exc.report(), file=sys.stderr)
         well = False

@@ -48,6 +48,7 @@ class Suite:
 # In the order in which they run: cheap ones first.
 SUITES = (
     Suite('pep8', stestr=False),
+    Suite('docs', stestr=False),
     Suite('py3'),
     Suite('conformance'),
     Suite('functional', cloud=True),
