@@ -188,6 +188,8 @@ class Manager:
             'LANG': 'C.UTF-8',
             'PYTHONPATH': str(cloud_settings.STANDALONE),
             OWNER: str(self._settings.state),
+            # setproctitle would write a service's title over the mark.
+            'SPT_NOENV': '1',
         }
         command = [self._settings.program('python'), '-m', 'zun_cloud.supervisord',
                    '-c', str(self._config)]
