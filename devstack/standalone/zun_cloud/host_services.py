@@ -121,10 +121,14 @@ def _metadata(host: hosts.Host) -> service.Service:
 
 def _compute(host: hosts.Host) -> service.Service:
     config = host.etc / 'nova.conf'
+    settings = host.settings
+    # Calls made before it listens are lost: Nova does not keep them.
+    listens = health.Consumers(
+        settings.port('rabbitmq'), settings.etc / 'passwords.json', f'compute.{host.name}')
     return service.Service(
         f'nova-compute-{host.number}',
-        (host.settings.program('nova-compute'), f'--config-file={config}'),
+        (settings.program('nova-compute'), f'--config-file={config}'),
         ('seed', 'rabbitmq', 'placement', 'nova-conductor', f'dockerd-{host.number}',
          f'ovn-controller-{host.number}'),
-        {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), stop_seconds=8,
+        {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), listens, stop_seconds=8,
     )
