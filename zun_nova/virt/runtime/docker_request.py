@@ -75,6 +75,8 @@ def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
     return {
         'Image': image,
         'Hostname': network.hostname,
+        # As pid 1 it takes no other; an engine that stops need not wait for it.
+        'StopSignal': 'SIGKILL',
         'Labels': dict(network.labels),
         'HostConfig': {
             'NetworkMode': 'none',

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import threading
@@ -120,14 +121,15 @@ class TestAgain(base.WiringCase):
     def test_nothing_is_leaked(self) -> None:
         one, _two = self.two_servers()
         one.unplug()
+        gc.collect()  # what earlier tests of this process have left to it
         files, threads = len(os.listdir('/proc/self/fd')), threading.active_count()
         home = os.readlink('/proc/thread-self/ns/net')
         for _ in range(10):
             one.plug()
             plug.announce_all(one.network_info, one.netns.path)
             one.unplug()
-        self.assertEqual((files, threads),
-                         (len(os.listdir('/proc/self/fd')), threading.active_count()))
+        self.assertLessEqual(len(os.listdir('/proc/self/fd')), files)
+        self.assertLessEqual(threading.active_count(), threads)
         self.assertEqual(home, os.readlink('/proc/thread-self/ns/net'))
 
     def test_many_at_once(self) -> None:
