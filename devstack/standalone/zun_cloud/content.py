@@ -52,6 +52,9 @@ def make_image(admin: typing.Any, settings: cloud_settings.Settings) -> None:
 
 def make_networks(admin: typing.Any, settings: cloud_settings.Settings) -> None:
     """``public`` for everyone; for the demo project ``private``, ``router1`` and its rules."""
+    # The first requests make Neutron load its policy, and whoever asks meanwhile may be shown an
+    # empty list: seen once in many starts. What is there must not be made again.
+    list(admin.network.networks())
     public = _public(admin.network, settings)
     demo = admin.identity.find_project('demo', ignore_missing=False)
     subnets = _private(admin.network, settings, demo.id)
