@@ -63,7 +63,8 @@ class ComputeHost:
         found = {
             'container': [name[1:] for row in rows for name in row['Names']],
             'link': [link['ifname'] for link in links if link['ifname'].startswith('tap')],
-            'port': self._ovs('list-ports', bridge),
+            # Others are OVN's own, made with the first server on the host.
+            'port': [port for port in self._ovs('list-ports', bridge) if port.startswith('tap')],
             # Root file systems and network namespaces among them.
             'mount': [line.split()[4] for line in mounts],
         }
