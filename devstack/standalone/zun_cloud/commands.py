@@ -177,18 +177,16 @@ def _test_on_cloud(
 ) -> suites.Result:
     total = suites.Result()
     was_up = supervise.Manager(settings).is_running()
-    # What a user's first command does; then a second compute host beside the first.
-    well = _as_test(total, settings, 'up', up)
-    if well and not was_up:
-        settings = dataclasses.replace(settings, computes=max(2, settings.computes))
-        well = _as_test(total, settings, f'up --computes {settings.computes}', up)
-    if well:
+    # What a user's first command does.
+    if _as_test(total, settings, 'up', up):
         # Not under the lock: tests restart services with this very command.
-        environment = {
-            'ZUN_CLOUD_STATE': str(settings.state), 'ZUN_CLOUD_COMPUTES': str(settings.computes)}
+        environment = {'ZUN_CLOUD_STATE': str(settings.state)}
         for suite in chosen:
             total.add(suites.run(settings, suite, environment))
     if not was_up:
+        # A second compute host beside the first, while servers run.
+        settings = dataclasses.replace(settings, computes=max(2, settings.computes))
+        _as_test(total, settings, f'up --computes {settings.computes}', up)
         _as_test(total, settings, 'down', down)
     return total
 
