@@ -177,15 +177,18 @@ def _test_on_cloud(
 ) -> suites.Result:
     total = suites.Result()
     was_up = supervise.Manager(settings).is_running()
-    # What a user's first command does.
+    if not was_up:
+        # What a user's first command does, whatever was chosen here before.
+        settings = dataclasses.replace(settings, computes=1)
     if _as_test(total, settings, 'up', up):
         # Not under the lock: tests restart services with this very command.
-        environment = {'ZUN_CLOUD_STATE': str(settings.state)}
+        environment = {
+            'ZUN_CLOUD_STATE': str(settings.state), 'ZUN_CLOUD_COMPUTES': str(settings.computes)}
         for suite in chosen:
             total.add(suites.run(settings, suite, environment))
     if not was_up:
         # A second compute host beside the first, while servers run.
-        settings = dataclasses.replace(settings, computes=max(2, settings.computes))
+        settings = dataclasses.replace(settings, computes=2)
         _as_test(total, settings, f'up --computes {settings.computes}', up)
         _as_test(total, settings, 'down', down)
     return total
