@@ -128,12 +128,13 @@ def _compile(python: pathlib.Path, where: pathlib.Path, log: pathlib.Path) -> No
 def _project(
     settings: cloud_settings.Settings, uv: pathlib.Path, log: pathlib.Path, report: Report
 ) -> None:
-    """This checkout, editable; again when what setuptools reads of it changes."""
+    """This checkout, editable; again when it moved or what setuptools reads of it changes."""
     if not (cloud_settings.CHECKOUT / 'setup.cfg').exists():
         return
     stamp = settings.venv / 'project.stamp'
     names = ('setup.cfg', 'setup.py', 'pyproject.toml')
-    wanted = _digest(*(cloud_settings.CHECKOUT / name for name in names))
+    content = _digest(*(cloud_settings.CHECKOUT / name for name in names))
+    wanted = f'{cloud_settings.CHECKOUT} {content}'
     if _read(stamp) == wanted:
         return
     began = time.monotonic()
