@@ -31,6 +31,9 @@ from kuryr.lib.binding.drivers import utils as kuryr_utils
 
 _Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
+#: Where servers ask for their metadata.
+METADATA_SERVICE = '169.254.169.254/32'
+
 
 @dataclasses.dataclass(frozen=True)
 class Route:
@@ -42,6 +45,8 @@ class Route:
     gateway: str | None = None
     #: The gateway is in none of the port's subnets, yet reached directly.
     onlink: bool = False
+    #: Which of the port's addresses to use; None: the kernel's choice.
+    source: str | None = None
 
     @property
     def version(self) -> int:
@@ -104,7 +109,7 @@ def nic(vif: Mapping[str, Any]) -> Nic:
         mac=vif['address'].lower(),
         mtu=network.get('meta', {}).get('mtu') or kuryr_constants.DEFAULT_NETWORK_MTU,
         addresses=tuple(str(i) for i in interfaces),
-        routes=tuple(_routes(subnets, interfaces)),
+        routes=tuple(_routes(subnets, interfaces, _metadata_route(vif, subnets))),
         host_device=host_device(port_id),
         peer_device=kuryr_utils.get_veth_pair_names(port_id)[1],
         dns=tuple(dict.fromkeys(server['address'] for s in subnets for server in s['dns'])),
@@ -118,8 +123,30 @@ def _interfaces(subnets: Iterable[Mapping[str, Any]]) -> Iterator[_Interface]:
             yield ipaddress.ip_interface(f'{fixed_ip["address"]}/{prefix}')
 
 
+def _metadata_route(
+    vif: Mapping[str, Any], subnets: Iterable[Mapping[str, Any]],
+) -> Route | None:
+    """The route that Neutron gives to DHCP clients (option 121); None where it gives none.
+
+    With ML2/OVN the metadata agent answers ARP for the service's address on
+    every network, and can reply to the subnets with DHCP. Where a DHCP agent
+    serves, its port does so for subnets without a gateway; for others, the
+    router on the default route.
+    """
+    drivers = (vif.get('details') or {}).get('bound_drivers', {})
+    for subnet in subnets:
+        meta = subnet.get('meta', {})
+        if ipaddress.ip_network(subnet['cidr']).version != 4:
+            continue
+        if 'ovn' in drivers.values() and meta.get('enable_dhcp'):
+            return Route(METADATA_SERVICE, source=subnet['ips'][0]['address'])
+        if meta.get('dhcp_server') and _address(subnet['gateway']) is None:
+            return Route(METADATA_SERVICE, meta['dhcp_server'])
+    return None
+
+
 def _routes(
-    subnets: Iterable[Mapping[str, Any]], interfaces: list[_Interface],
+    subnets: Iterable[Mapping[str, Any]], interfaces: list[_Interface], metadata: Route | None,
 ) -> list[Route]:
     """All routes, at most one to each destination.
 
@@ -138,6 +165,8 @@ def _routes(
             destination = str(ipaddress.ip_network(cidr, strict=False))
             found.setdefault(
                 destination, Route(destination, via, _needs_onlink(via, interfaces)))
+    if metadata is not None:
+        found.setdefault(metadata.destination, metadata)
     return sorted(found.values(), key=lambda r: (r.gateway is not None, r.is_default))
 
 

@@ -52,7 +52,7 @@ NAMESPACE_SYSCTLS = {
 
 _MAIN_TABLE = 254
 
-_Route = tuple[str, str | None, int]
+_Route = tuple[str, str | None, str | None, int]
 
 
 def is_peer(index: int, host_index: int) -> bool:
@@ -156,9 +156,11 @@ def _addresses(ipr: pyroute2.IPRoute, index: int, ours: bool) -> set[Any]:
 def _set_routes(ipr: pyroute2.IPRoute, nic: model.Nic, index: int, metric: int) -> None:
     present = _routes(ipr, index)
     for route in nic.routes:
-        if (route.destination, route.gateway, metric) in present:
+        if (route.destination, route.gateway, route.source, metric) in present:
             continue
         more: dict[str, Any] = {'gateway': route.gateway} if route.gateway else {}
+        if route.source:
+            more['prefsrc'] = route.source
         if route.onlink:
             more['flags'] = ['onlink']
         if route.gateway is None and route.version == 4:
@@ -166,16 +168,16 @@ def _set_routes(ipr: pyroute2.IPRoute, nic: model.Nic, index: int, metric: int) 
         ipr.route('replace', oif=index, priority=metric, proto=PROTOCOL,
                   table=_MAIN_TABLE, **_destination(route.destination), **more)
     kept = {(route.destination, metric) for route in nic.routes}
-    for destination, _gateway, old_metric in present:
+    for destination, _gateway, _source, old_metric in present:
         if (destination, old_metric) not in kept:
             ipr.route('del', oif=index, priority=old_metric, proto=PROTOCOL,
                       table=_MAIN_TABLE, **_destination(destination))
 
 
 def _routes(ipr: pyroute2.IPRoute, index: int) -> set[_Route]:
-    """(destination, gateway, metric) of the routes through this link marked as ours."""
+    """(destination, gateway, source, metric) of the routes through this link marked as ours."""
     return {
-        (_cidr(row), row.get('gateway'), row.get('priority'))
+        (_cidr(row), row.get('gateway'), row.get('prefsrc'), row.get('priority'))
         for row in ipr.get_routes(oif=index, table=_MAIN_TABLE)
         if row['proto'] == PROTOCOL
     }

@@ -25,11 +25,12 @@ PORT_ID = '3f2b1c9a-1d2e-4a5b-8c7d-0123456789ab'
 
 def subnet(
     cidr: str, *addresses: str, gateway: str | None = None, routes: tuple[Any, ...] = (),
-    dns: tuple[str, ...] = (),
+    dns: tuple[str, ...] = (), **meta: Any,
 ) -> model.Subnet:
     """A subnet with a port's fixed IPs in it.
 
     :param routes: (destination, gateway) pairs.
+    :param meta: what Nova keeps beside it: enable_dhcp, dhcp_server.
     """
     return model.Subnet(
         cidr=cidr,
@@ -37,7 +38,7 @@ def subnet(
         ips=[model.FixedIP(address=address) for address in addresses],
         routes=[model.Route(cidr=to, gateway=model.IP(address=via, type='gateway'))
                 for to, via in routes],
-        dns=[model.IP(address=address, type='dns') for address in dns])
+        dns=[model.IP(address=address, type='dns') for address in dns], **meta)
 
 
 def vif(
@@ -53,7 +54,7 @@ def vif(
         'type': model.VIF_TYPE_OVS,
         'details': {'port_filter': True, 'connectivity': 'l2', 'bridge_name': bridge,
                     'datapath_type': 'netdev', 'ovs_create_tap': True,
-                    'ovs_hybrid_plug': False},
+                    'ovs_hybrid_plug': False, 'bound_drivers': {'0': 'ovn'}},
         'delegate_create': True,
         'devname': f'tap{port_id}'[:14],
         'ovs_interfaceid': port_id,

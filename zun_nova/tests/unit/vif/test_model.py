@@ -114,6 +114,40 @@ class TestRoutes(unittest.TestCase):
                 self.assertEqual(tuple(routes), model.nic(fakes.vif(*subnets)).routes)
 
 
+class TestMetadataRoute(unittest.TestCase):
+
+    OVN = {'bound_drivers': {'0': 'ovn'}}
+    OVS = {'bound_drivers': {'0': 'openvswitch'}}
+    TABLE = (
+        ('OVN', OVN, [fakes.subnet('10.0.0.0/24', '10.0.0.5', enable_dhcp=True)],
+         Route(model.METADATA_SERVICE, source='10.0.0.5')),
+        ('OVN replies to subnets with DHCP only', OVN,
+         [fakes.subnet('10.0.0.0/24', '10.0.0.5'),
+          fakes.subnet('10.1.0.0/24', '10.1.0.5', enable_dhcp=True)],
+         Route(model.METADATA_SERVICE, source='10.1.0.5')),
+        ('OVN, no DHCP at all', OVN, [fakes.subnet('10.0.0.0/24', '10.0.0.5')], None),
+        ('IPv6 needs none', OVN, [fakes.subnet('fd00::/64', 'fd00::5', enable_dhcp=True)], None),
+        ('DHCP agent, no gateway', OVS,
+         [fakes.subnet('10.0.0.0/24', '10.0.0.5', enable_dhcp=True, dhcp_server='10.0.0.2')],
+         Route(model.METADATA_SERVICE, '10.0.0.2')),
+        ('DHCP agent, the router serves', OVS,
+         [fakes.subnet('10.0.0.0/24', '10.0.0.5', gateway='10.0.0.1', enable_dhcp=True,
+                       dhcp_server='10.0.0.2')], None),
+        ('the subnet has a route of its own', OVN,
+         [fakes.subnet('10.0.0.0/24', '10.0.0.5', enable_dhcp=True,
+                       routes=((model.METADATA_SERVICE, '10.0.0.9'),))],
+         Route(model.METADATA_SERVICE, '10.0.0.9')),
+    )
+
+    def test_table(self) -> None:
+        for what, details, subnets, expected in self.TABLE:
+            with self.subTest(what):
+                routes = model.nic(fakes.vif(*subnets, details=details)).routes
+                self.assertEqual(
+                    [expected] if expected else [],
+                    [r for r in routes if r.destination == model.METADATA_SERVICE])
+
+
 class TestImports(unittest.TestCase):
 
     def test_daemon_does_not_load_nova(self) -> None:
