@@ -86,6 +86,17 @@ each server.
 """,
     ),
     cfg.IntOpt(
+        'image_timeout',
+        default=60,
+        min=1,
+        help="""
+Seconds without any data from Glance after which a download has failed.
+
+A download that breaks off is begun anew as often as ``[glance] num_retries``
+says.
+""",
+    ),
+    cfg.IntOpt(
         'console_max_bytes',
         default=102400,
         min=1024,

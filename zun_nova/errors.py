@@ -26,6 +26,7 @@
     │   └── StartFailed          the container's process could not be started
     ├── InvalidSpec              what the user or operator asked for makes no container
     ├── ImageInvalid             the image's bytes are no image that can be run
+    ├── ImageUnavailable         Glance or a registry does not deliver it (may be tried again)
     └── VifError                 a port could not be wired to the server
 
 ``zun_nova.virt.runtime`` maps what engines answer to these kinds;
@@ -103,6 +104,18 @@ class ImageInvalid(ZunNovaError):
 
     def __init__(self, image_id: str, reason: str) -> None:
         super().__init__(f'Image {image_id} cannot be run as a container: {reason}')
+        self.image_id = image_id
+        self.reason = reason
+
+
+class ImageUnavailable(ZunNovaError):
+    """The image could not be fetched; the same call may succeed later.
+
+    :param reason: who failed and how; must hold no secret.
+    """
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        super().__init__(f'Image {image_id} cannot be fetched: {reason}')
         self.image_id = image_id
         self.reason = reason
 

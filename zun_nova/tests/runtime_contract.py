@@ -268,6 +268,7 @@ class Find(Case):
         self.assertEqual(base.State.RUNNING, rows[running].state)
         self.assertEqual({'mark': mark, 'role': 'a'}, dict(rows[both].labels))
         self.assertEqual(self.runtime.inspect(both).id, rows[both].id)
+        self.assertEqual(self.runtime.image_id(IMAGE), rows[both].image_id)
         self.assertEqual(
             [both], [row.name for row in self.runtime.list({'mark': mark, 'role': 'a'})])
 
@@ -405,6 +406,18 @@ class Images(Case):
         self.runtime.remove_image(reference)
         self.assertIsNone(self.runtime.image_id(reference))
         self.runtime.remove_image(reference)
+
+    def test_names_of_a_repository(self) -> None:
+        repository = f'zun-test/{uuid.uuid4()}'
+        references = {f'{repository}:{tag}' for tag in ('1', '2')}
+        for reference in (*references, f'{repository}x:1', f'{repository}/x:1'):
+            self.addCleanup(self.runtime.remove_image, reference)
+            self.runtime.load_image([images.archive(reference)], reference)
+        listed = self.runtime.list_images(repository)
+        self.assertEqual(references, {image.reference for image in listed})
+        for image in listed:
+            self.assertEqual(self.runtime.image_id(image.reference), image.id)
+        self.assertEqual([], self.runtime.list_images(f'{repository}y'))
 
     def test_pieces_of_any_size(self) -> None:
         reference = self.new_reference()

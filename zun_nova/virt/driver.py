@@ -32,6 +32,7 @@ from zun_nova import conf as zun_conf
 from zun_nova.vif import plug
 from zun_nova.virt import faults
 from zun_nova.virt import identity
+from zun_nova.virt import image_cache
 from zun_nova.virt import images
 from zun_nova.virt import network
 from zun_nova.virt import power
@@ -55,6 +56,7 @@ class ContainerDriver(driver.ComputeDriver):
 
     capabilities = {  # noqa: RUF012  Nova reads and copies it as it is
         **driver.ComputeDriver.capabilities,
+        'has_imagecache': True,
         'supports_image_type_raw': True,
     }
 
@@ -67,9 +69,10 @@ class ContainerDriver(driver.ComputeDriver):
         self._host = host
         self._networks = network.Networks(self._runtime, host)
         self._power = power.Power(self._runtime, self._networks)
+        image_store = images.Images(self._runtime, CONF)
+        self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
         self._servers = servers.Servers(
-            self._runtime, images.Images(self._runtime), self._networks,
-            spec.defaults(CONF, host), self.virtapi)
+            self._runtime, image_store, self._networks, spec.defaults(CONF, host), self.virtapi)
 
     # -- the host
 
@@ -172,6 +175,15 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             self._servers.destroy(
                 instance, network_info if destroy_vifs else (), keep_disk=not destroy_disks)
+
+    # -- images
+
+    def cache_image(self, context: Any, image_id: str) -> bool:
+        return self._image_cache.fetch(context, image_id)
+
+    def manage_image_cache(self, context: Any, all_instances: Any) -> None:
+        with faults.reporting():
+            self._image_cache.clean(all_instances)
 
     # -- power
 

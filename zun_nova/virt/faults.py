@@ -55,8 +55,9 @@ def building(instance: Any) -> Iterator[None]:
         raise exception.ImageUnacceptable(image_id=ex.image_id, reason=ex.reason) from ex
     except errors.VifError as ex:
         raise exception.VirtualInterfaceCreateException(str(ex)) from ex
-    except (errors.StartFailed, errors.InvalidRequest) as ex:
-        # The same image and words would fail on every other host as well.
+    except (errors.ImageUnavailable, errors.StartFailed, errors.InvalidRequest) as ex:
+        # The same image and words would fail on every other host as well, and all hosts
+        # ask the same Glance. To try them would replace the cause by "Exhausted all hosts".
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=str(ex)) from ex
     except errors.EngineError as ex:
         raise exception.InstanceDeployFailure(reason=str(ex)) from ex

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Brings Glance images into the engine.
+"""Brings Glance images into the engine, and takes them out again.
 
 An image is known by its Glance id and checksum, never by a name that a
 tenant could choose.
@@ -18,9 +18,13 @@ tenant could choose.
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterator
+import contextlib
+import threading
+import time
 from typing import Any
 
-from nova import exception
 from nova.image import glance
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
@@ -28,71 +32,109 @@ from oslo_utils import timeutils
 
 from zun_nova import errors
 from zun_nova.virt import archive
+from zun_nova.virt import download
+from zun_nova.virt import image_source
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
 
-REPOSITORY = 'zun-nova/glance'
-CONTAINER_FORMAT = 'docker'
-
-
-def reference(image_meta: Any) -> str:
-    """The name of a Glance image in the engine's store.
-
-    The checksum guards against an image that was deleted and made again with
-    the same id, which administrators can do.
-
-    :param image_meta: Nova's ImageMeta.
-    :raises errors.ImageInvalid: it is no image of a container.
-    """
-    if not image_meta.obj_attr_is_set('id'):
-        raise errors.ImageInvalid(
-            'of the volume', 'servers cannot boot from volumes; name an image')
-    if image_meta.container_format != CONTAINER_FORMAT:
-        raise errors.ImageInvalid(
-            image_meta.id,
-            f'its container_format is {image_meta.container_format!r}; upload the output '
-            f'of "docker save" with --container-format docker --disk-format raw')
-    checksum = image_meta.checksum if image_meta.obj_attr_is_set('checksum') else None
-    return f'{REPOSITORY}:{image_meta.id}-{checksum or "unchecked"}'
+_RETRY_SECONDS = 1.0
 
 
 class Images:
-    """The images of one compute host."""
+    """The images of one compute host.
 
-    def __init__(self, store: base.ImageStore, glance_api: Any = None) -> None:
+    :param conf: Nova's configuration.
+    """
+
+    def __init__(self, store: base.ImageStore, conf: Any, glance_api: Any = None) -> None:
         self._store = store
+        self._conf = conf
         self._glance = glance_api or glance.API()
+        self._held: collections.Counter[str] = collections.Counter()
+        self._lock = threading.Lock()
 
-    def ensure(self, context: Any, image_meta: Any) -> str:
-        """Have the image in the engine; returns its reference there.
+    @contextlib.contextmanager
+    def held(self, context: Any, source: image_source.Source) -> Iterator[None]:
+        """Have the image in the engine, and keep it there inside the block.
 
-        May be called at the same time for one image: it is loaded once.
-
-        :param image_meta: Nova's ImageMeta of an image in Glance.
-        :raises errors.ImageInvalid: it is no image of a container.
-        :raises nova.exception.NovaException: Glance does not deliver it.
+        :raises: what ensure() does.
         """
-        name = reference(image_meta)
-        with lockutils.lock(f'zun-nova-load-{name}'):
-            if self._store.image_id(name) is None:
-                self._load(context, image_meta, name)
-        return name
+        with self._lock:
+            self._held[source.reference] += 1
+        try:
+            self.ensure(context, source)
+            yield
+        finally:
+            with self._lock:
+                self._held[source.reference] -= 1
 
-    def _load(self, context: Any, image_meta: Any, name: str) -> None:
-        LOG.info('Loading image %s into the engine', image_meta.id)
-        with timeutils.StopWatch() as watch:
-            chunks = self._glance.download(context, image_meta.id)
-            if chunks is None:
-                raise exception.ImageUnacceptable(image_id=image_meta.id, reason='It has no data')
+    def ensure(self, context: Any, source: image_source.Source) -> bool:
+        """Have the image in the engine; returns whether it had to be fetched.
+
+        May be called at the same time for one image: it is loaded once. When
+        that fails, the next one who waits tries again.
+
+        :raises errors.ImageInvalid: it is no image of a container.
+        :raises errors.ImageUnavailable: Glance does not deliver it.
+        :raises errors.EngineError: the engine does not take it.
+        :raises nova.exception.NovaException: Glance refuses.
+        """
+        with self._alone(source.reference):
+            if self._store.image_id(source.reference) is not None:
+                return False
+            self._fetch(context, source)
+            return True
+
+    def forget(self, reference: str) -> bool:
+        """Remove an image that nobody uses; returns whether it is gone."""
+        with self._alone(reference):
+            with self._lock:
+                if self._held[reference]:
+                    return False
             try:
-                self._store.load_image(archive.renamed(chunks, name), name)
-            except archive.BadArchive as ex:
-                raise errors.ImageInvalid(image_meta.id, str(ex)) from ex
-            except errors.InvalidRequest as ex:
-                # The engine's words can hold paths of the host.
-                LOG.warning('Image %s: %s', image_meta.id, ex)
-                raise errors.ImageInvalid(
-                    image_meta.id, 'the engine cannot read the archive, though it looks like '
-                    'one; compare with the output of "docker save"') from ex
-        LOG.info('Loaded image %s in %.1f s', image_meta.id, watch.elapsed())
+                self._store.remove_image(reference)
+            except errors.Conflict as ex:   # a container was made of it meanwhile
+                LOG.info('Keeping image %s: %s', reference, ex)
+                return False
+            return True
+
+    @staticmethod
+    def _alone(reference: str) -> contextlib.AbstractContextManager[Any]:
+        lock: contextlib.AbstractContextManager[Any] = lockutils.lock(
+            f'zun-nova-image-{reference}')
+        return lock
+
+    def _fetch(self, context: Any, source: image_source.Source) -> None:
+        LOG.info('Loading image %s into the engine', source.image_id)
+        with timeutils.StopWatch() as watch:
+            left = self._conf.glance.num_retries
+            while True:
+                try:
+                    self._load(context, source)
+                    break
+                except download.BrokenOff as ex:
+                    if not left:
+                        raise
+                    left -= 1
+                    LOG.warning('%s; trying again', ex)
+                    time.sleep(_RETRY_SECONDS)
+        LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
+
+    def _load(self, context: Any, source: image_source.Source) -> None:
+        data = download.chunks(
+            self._glance, context, source.image_id, self._conf.zun_nova.image_timeout)
+        try:
+            with contextlib.closing(data):
+                self._store.load_image(
+                    archive.renamed(
+                        download.reported(data, source.image_id, source.size), source.reference),
+                    source.reference)
+        except archive.BadArchive as ex:
+            raise errors.ImageInvalid(source.image_id, str(ex)) from ex
+        except errors.InvalidRequest as ex:
+            # The engine's words can hold paths of the host.
+            LOG.warning('Image %s: %s', source.image_id, ex)
+            raise errors.ImageInvalid(
+                source.image_id, 'the engine cannot read the archive, though it looks like '
+                'one; compare with the output of "docker save"') from ex

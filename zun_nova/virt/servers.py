@@ -25,6 +25,7 @@ from zun_nova import errors
 from zun_nova.vif import events
 from zun_nova.vif import plug
 from zun_nova.virt import identity
+from zun_nova.virt import image_source
 from zun_nova.virt import images
 from zun_nova.virt import network
 from zun_nova.virt import spec
@@ -86,10 +87,9 @@ class Servers:
             raise exception.InstanceExists(name=identity.container_name(instance))
         os_command_line = image_meta.properties.get('os_command_line')
         # What the owner asks for is checked before anything is fetched or made.
-        reference = images.reference(image_meta)
-        container = spec.build(instance, reference, os_command_line, self._default)
-        self._images.ensure(context, image_meta)
-        with contextlib.ExitStack() as on_failure:
+        source = image_source.of_image(image_meta)
+        container = spec.build(instance, source.reference, os_command_line, self._default)
+        with self._images.held(context, source), contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
             with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)

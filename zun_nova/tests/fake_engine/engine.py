@@ -202,7 +202,8 @@ class Engine:
         return answers.Answer(204)
 
     def _list_images(self, query: Query, body: bytes) -> answers.Answer:
-        return answers.of_json([image.describe() for image in self.images.by_id.values()])
+        wanted = json.loads(query.get('filters') or '{}').get('reference')
+        return answers.of_json(self.images.rows(wanted))
 
     def _load(self, query: Query, body: bytes) -> answers.Answer:
         """Like Docker, it says 200 first and then what is wrong."""

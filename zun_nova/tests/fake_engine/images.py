@@ -54,6 +54,16 @@ class Images:
                 return image
         raise answers.Refused(404, f'no such image: {name}: No such image: {name}')
 
+    def rows(self, repositories: list[str] | None) -> list[dict[str, Any]]:
+        """The answer to /images/json: all images, or those of the repositories."""
+        described = [image.describe() for image in self.by_id.values()]
+        if repositories is None:
+            return described
+        kept = [{**row, 'RepoTags': [tag for tag in row['RepoTags']
+                                     if tag.rpartition(':')[0] in repositories]}
+                for row in described]
+        return [row for row in kept if row['RepoTags']]
+
     def load(self, archive: bytes) -> list[str]:
         """Read a docker save archive; returns the tags, raises ValueError for what is none."""
         try:

@@ -95,6 +95,18 @@ class ContainerSummary:
     name: str
     state: State
     labels: Mapping[str, str]
+    #: The engine's id of the image it was made from.
+    image_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredImage:
+    """One name of an image in the engine's store."""
+
+    #: repository:tag.
+    reference: str
+    #: The engine's content id; equal content has one id, whatever its names.
+    id: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,6 +244,10 @@ class ImageStore(abc.ABC):
     @abc.abstractmethod
     def image_id(self, reference: str) -> str | None:
         """The engine's content id of the image of this name, None when absent."""
+
+    @abc.abstractmethod
+    def list_images(self, repository: str) -> list[StoredImage]:
+        """All names ``repository:tag`` of this repository, in one engine call."""
 
     @abc.abstractmethod
     def load_image(self, archive: Iterable[bytes], reference: str) -> str:

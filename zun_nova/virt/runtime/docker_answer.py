@@ -47,6 +47,7 @@ def summary(row: Mapping[str, Any]) -> base.ContainerSummary:
         name=next((name[1:] for name in row['Names'] or () if '/' not in name[1:]), ''),
         state=_STATES.get(row['State'], base.State.DEAD),
         labels=row['Labels'] or {},
+        image_id=row['ImageID'],
     )
 
 

@@ -41,6 +41,13 @@ class Images(base.ImageStore):
         except errors.NotFound:
             return None
 
+    def list_images(self, repository: str) -> list[base.StoredImage]:
+        with self._engine.ask(f'list images of {repository}') as client:
+            rows = client.images(name=repository)
+        return [base.StoredImage(reference=tag, id=row['Id'])
+                for row in rows for tag in row['RepoTags'] or ()
+                if tag.startswith(f'{repository}:')]
+
     def load_image(self, archive: Iterable[bytes], reference: str) -> str:
         operation = f'load image {reference}'
         source = _Source(archive)

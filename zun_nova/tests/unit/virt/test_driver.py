@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import concurrent.futures
+import errno
 from typing import Any
 import uuid
 
@@ -52,7 +53,8 @@ class Glance:
         self.downloads += 1
         yield self.archive
         if self.corrupt:
-            raise OSError('Corrupt image download')  # glanceclient's way, after the last byte
+            # glanceclient's way, after the last byte
+            raise OSError(errno.EPIPE, 'Corrupt image download')
 
 
 class DriverCase(test.NoDBTestCase):
@@ -193,7 +195,8 @@ class SpawnFailureTest(DriverCase):
     def test_image_of_another_checksum_is_not_loaded(self) -> None:
         self.glance.corrupt = True
         for _ in range(2):
-            self.assertRaisesRegex(OSError, 'Corrupt', self.spawn, self.instance())
+            self.assertRaisesRegex(
+                exception.ImageUnacceptable, 'Corrupt', self.spawn, self.instance())
         self.assertEqual(2, self.glance.downloads)
 
     def test_injected_files_are_not_lost_silently(self) -> None:
