@@ -67,7 +67,7 @@ class BringUp:
             node('directories', self._directories),
             node('mariadb-files', self.databases.make_files, ('directories',)),
             node('databases', self.databases.create, ('mariadb',)),
-            node('management', self._management),
+            node('management', lambda: network.make_management_bridge(self.settings)),
             node('seed', lambda: identity.seed(self.settings, self.passwords), ('keystone',)),
         ]
         for schema in databases.schemas(self.settings, self.passwords):
@@ -82,10 +82,6 @@ class BringUp:
         for host in hosts.all_hosts(self.settings):
             host.run.mkdir(parents=True, exist_ok=True)
             (host.directory / 'nova' / 'instances').mkdir(parents=True, exist_ok=True)
-
-    def _management(self) -> None:
-        if self.settings.computes > 1:
-            network.make_management_bridge(self.settings)
 
     def _host_tasks(self, host: hosts.Host) -> list[graph.Node]:
         node, number = graph.Node, host.number
@@ -104,16 +100,22 @@ class BringUp:
         return found
 
     def _forget_power(self, host: hosts.Host) -> None:
-        """What a boot left in the run directory must not be taken for this one's.
+        """What a boot left behind must not be taken for this one's.
 
         Worst is dockerd's pid file: in a new PID namespace its number is soon somebody's.
         """
+        if not self._up(f'ovsdb-{host.number}', f'ovs-vswitchd-{host.number}'):
+            network.forget_ports(host)
         if host.is_machine:
-            if not self.manager.process('dockerd-1').up:
+            if not self._up('dockerd-1'):
                 (host.run / 'dockerd.pid').unlink(missing_ok=True)
-        elif not self.manager.process(host.name).up:
+        elif not self._up(host.name):
             shutil.rmtree(host.run, ignore_errors=True)
             host.run.mkdir(parents=True)
+
+    def _up(self, *names: str) -> bool:
+        """Whether any of these services runs."""
+        return any(self.manager.process(name).up for name in names)
 
     def _power(self, host: hosts.Host) -> None:
         if host.pid_file.exists():

@@ -163,9 +163,9 @@ def test(settings: cloud_settings.Settings, names: typing.Sequence[str]) -> int:
     chosen = suites.choose(names)
     install.test_tools(settings)
     total = suites.Result()
-    for suite in [item for item in chosen if not item.cloud]:
+    for suite in [item for item in chosen if not item.computes]:
         total.add(suites.run(settings, suite, {}))
-    on_cloud = [item for item in chosen if item.cloud]
+    on_cloud = [item for item in chosen if item.computes]
     if on_cloud:
         total.add(_test_on_cloud(settings, on_cloud))
     print(f'\n{total.summary()}')
@@ -177,19 +177,20 @@ def _test_on_cloud(
 ) -> suites.Result:
     total = suites.Result()
     was_up = supervise.Manager(settings).is_running()
-    if not was_up:
-        # What a user's first command does, whatever was chosen here before.
-        settings = dataclasses.replace(settings, computes=1)
-    if _as_test(total, settings, 'up', up):
+    now: cloud_settings.Settings | None = None
+    for suite in chosen:
+        if not was_up:
+            # What a user's first command does, whatever was chosen here before.
+            settings = dataclasses.replace(settings, computes=suite.computes)
+        if settings != now:
+            now = settings
+            if not _as_test(total, settings, f'up --computes {settings.computes}', up):
+                break
         # Not under the lock: tests restart services with this very command.
         environment = {
             'ZUN_CLOUD_STATE': str(settings.state), 'ZUN_CLOUD_COMPUTES': str(settings.computes)}
-        for suite in chosen:
-            total.add(suites.run(settings, suite, environment))
+        total.add(suites.run(settings, suite, environment))
     if not was_up:
-        # A second compute host beside the first, while servers run.
-        settings = dataclasses.replace(settings, computes=2)
-        _as_test(total, settings, f'up --computes {settings.computes}', up)
         _as_test(total, settings, 'down', down)
     return total
 

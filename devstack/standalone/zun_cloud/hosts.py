@@ -61,8 +61,6 @@ class Host:
     @property
     def address(self) -> str:
         """Where other hosts reach it."""
-        if self.settings.computes == 1:
-            return '127.0.0.1'
         return self.settings.management_address(self.number)
 
     @property

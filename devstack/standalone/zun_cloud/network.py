@@ -53,6 +53,18 @@ def make_database_files(host: hosts.Host) -> None:
             shell.run(['ovsdb-tool', 'create', str(path), schema])
 
 
+def forget_ports(host: hosts.Host) -> None:
+    """Before a switch is switched on: it starts without a bridge, as its links are gone.
+
+    Ports of servers come back as these do. One that stayed is worse than none: ovn-controller
+    23.03 learns only from the making of a network's patch port that the network is a VLAN of
+    the provider bridge. Where the port is there already when the network's first server
+    arrives, packets to other hosts go into a tunnel and are lost.
+    """
+    for name in ('conf.db', '.conf.db.~lock~'):
+        (host.directory / name).unlink(missing_ok=True)
+
+
 def configure_switch(host: hosts.Host) -> None:
     """What ovs-vswitchd and ovn-controller read when they start."""
     settings = host.settings

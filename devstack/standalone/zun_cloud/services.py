@@ -68,7 +68,8 @@ def uwsgi(
     ini = settings.etc / f'uwsgi/{name}.ini'
     port = settings.port(name)
     return service.Service(
-        name, (settings.program('uwsgi'), '--ini', str(ini)), after, env, (ini, *files),
+        name, (settings.program('uwsgi'), '--ini', str(ini)), ('management', *after), env,
+        (ini, *files),
         health.Http(port), port, stop_seconds=4,
     )
 
@@ -106,7 +107,8 @@ def _rabbitmq(settings: cloud_settings.Settings) -> service.Service:
         'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
     }
     return service.Service(
-        'rabbitmq', ('/usr/lib/rabbitmq/bin/rabbitmq-server',), ('directories',), env, (config,),
+        'rabbitmq', ('/usr/lib/rabbitmq/bin/rabbitmq-server',),
+        ('directories', 'management'), env, (config,),
         health.Tcp(settings.port('rabbitmq')), settings.port('rabbitmq'), stop_seconds=20,
     )
 
@@ -122,18 +124,19 @@ def _ovn(settings: cloud_settings.Settings) -> list[service.Service]:
     host = hosts.Host(settings, 1)
     run, data = host.run / 'ovn', host.directory
     found = []
-    for which, listen in (('nb', settings.listen), ('sb', settings.listen)):
+    for which in ('nb', 'sb'):
         name = f'ovn-{which}'
         remotes = [f'--remote=punix:{run}/ovn{which}_db.sock']
-        remotes += [f'--remote=ptcp:{settings.port(name)}:{address}' for address in listen]
+        port = settings.port(name)
+        remotes += [f'--remote=ptcp:{port}:{address}' for address in settings.listen]
         command = (
             '/usr/sbin/ovsdb-server', str(data / f'ovn{which}_db.db'), *remotes,
             f'--unixctl={run}/ovn{which}_db.ctl', f'--pidfile={run}/ovn{which}_db.pid',
             '-vsyslog:off', '-vfile:off',
         )
         found.append(service.Service(
-            name, command, ('ovs-files-1', *(('management',) if len(listen) > 1 else ())),
-            env=host.ovs_env, ready=health.Tcp(settings.port(name)), port=settings.port(name),
+            name, command, ('ovs-files-1', 'management'), env=host.ovs_env,
+            ready=health.Tcp(port), port=port,
         ))
     northd = (
         '/usr/bin/ovn-northd',

@@ -150,9 +150,11 @@ class Settings:
 
     @property
     def listen(self) -> tuple[str, ...]:
-        """The addresses services listen on; the last one every compute host reaches."""
-        if self.computes == 1:
-            return ('127.0.0.1',)
+        """The addresses services listen on; the last one every compute host reaches.
+
+        With one host too: services keep the catalogue they got with a token, so a change of
+        the internal URLs would have to wait for no service and no service for it.
+        """
         return ('127.0.0.1', self.management_address(1))
 
     def url(self, service: str, path: str = '', *, internal: bool = False) -> str:

@@ -37,12 +37,12 @@ class Suite:
     """One tox environment.
 
     :param stestr: it runs tests by stestr; otherwise its exit code is the one result.
-    :param cloud: it needs the cloud to be up.
+    :param computes: it needs the cloud to be up, with so many compute hosts; 0: no cloud.
     """
 
     name: str
     stestr: bool = True
-    cloud: bool = False
+    computes: int = 0
 
 
 # In the order in which they run: cheap ones first.
@@ -51,7 +51,9 @@ SUITES = (
     Suite('docs', stestr=False),
     Suite('py3'),
     Suite('conformance'),
-    Suite('functional', cloud=True),
+    Suite('functional', computes=1),
+    # A second compute host comes up beside the first, while servers run.
+    Suite('hosts', computes=2),
 )
 
 
