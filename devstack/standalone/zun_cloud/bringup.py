@@ -18,6 +18,7 @@ import functools
 import shutil
 import typing
 
+from zun_cloud import agents
 from zun_cloud import content
 from zun_cloud import credentials
 from zun_cloud import databases
@@ -130,10 +131,28 @@ class BringUp:
             node('flavors', lambda: content.make_flavors(self.admin()), ('seed', 'nova-api')),
             node('image', lambda: content.make_image(self.admin(), self.settings),
                  ('seed', 'glance')),
-            node('networks', self._networks, ('seed', 'neutron')),
+            node('networks', self._networks, ('seed', 'neutron', *self._network_agents())),
             node('compute hosts', self._wait_hosts,
-                 ('nova-api', 'nova-scheduler', *computes)),
+                 ('nova-api', 'nova-scheduler', *computes, *self._network_agents())),
+            *self._agent_tasks(),
         ]
+
+    def _agent_tasks(self) -> list[graph.Node]:
+        if self.settings.network != 'ovs':
+            return []
+        every = tuple(agents.service_of(*item) for item in agents.wanted(self.settings))
+        return [graph.Node('network agents', self._wait_agents, ('seed', 'neutron', *every))]
+
+    def _network_agents(self) -> tuple[str, ...]:
+        """What a network must wait for to be served."""
+        return ('network agents',) if self.settings.network == 'ovs' else ()
+
+    def _wait_agents(self) -> None:
+        started = {
+            (program, host): self.manager.process(agents.service_of(program, host)).started
+            for program, host in agents.wanted(self.settings)
+        }
+        content.wait_agents(self.admin(), started)
 
     def _networks(self) -> None:
         content.make_networks(self.admin(), self.settings)

@@ -32,6 +32,7 @@ from zun_cloud import bringup
 from zun_cloud import content
 from zun_cloud import credentials
 from zun_cloud import errors
+from zun_cloud import flavour
 from zun_cloud import graph
 from zun_cloud import identity
 from zun_cloud import install
@@ -57,6 +58,7 @@ def run(
             with locked(settings):
                 # Refuse names that do not exist before they are remembered.
                 services.all_services(settings)
+                flavour.check(settings)
                 cloud_settings.remember(settings, choices)
                 return up(settings, server=not options.no_server)
         case 'status':
@@ -102,6 +104,8 @@ def up(settings: cloud_settings.Settings, *, server: bool = True) -> int:
     for directory in (settings.etc, settings.log, settings.run, settings.data, settings.cache):
         directory.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o711)
+    flavour.check(settings)
+    flavour.note(settings)
     passwords = credentials.load(settings)
     rendering.render(settings, passwords)
     work = bringup.BringUp(settings, supervise.Manager(settings))

@@ -152,8 +152,29 @@ def wait_hosts(
             time.sleep(0.3)
 
 
+def wait_agents(
+    admin: typing.Any, started: typing.Mapping[tuple[str, str], float], timeout: float = 60
+) -> None:
+    """Wait until every agent has told Neutron of itself, which binds ports by what they say.
+
+    :param started: programs and hosts, with the time each was started.
+    """
+    missing = dict(started)
+    deadline = time.monotonic() + timeout
+    while missing:
+        if time.monotonic() > deadline:
+            names = ', '.join(sorted(f'{program} on {host}' for program, host in missing))
+            raise errors.CloudError(f'network agents not alive after {timeout:.0f} s: {names}')
+        for item in admin.network.agents():
+            key = (item.binary, item.host)
+            if item.is_alive and _seconds(item.last_heartbeat_at) >= missing.get(key, 0):
+                missing.pop(key, None)
+        if missing:
+            time.sleep(0.3)
+
+
 def _seconds(stamp: str | None) -> float:
-    """Nova's UTC time stamps, which do not say that they are UTC."""
+    """The UTC time stamps of Nova and Neutron, which do not say that they are UTC."""
     if stamp is None:
         return 0.0
     return datetime.datetime.fromisoformat(f'{stamp}+00:00').timestamp()

@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What runs on a compute host, as data: switch, OVN, engine, nova-compute."""
+"""What runs on a compute host, as data: switch, network service, engine, nova-compute."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from zun_cloud import agents
 from zun_cloud import health
 from zun_cloud import hosts
 from zun_cloud import service
@@ -26,7 +27,7 @@ OVS_LOGGING = ('-vsyslog:off', '-vfile:off', '-vconsole:info')
 
 def of_host(host: hosts.Host) -> list[service.Service]:
     """The services of one host, named ``<service>-<number>``."""
-    found = [*_power(host), *_switch(host), *_engine(host), _metadata(host), _compute(host)]
+    found = [*_power(host), *_switch(host), *_network(host), *_engine(host), _compute(host)]
     return [_placed(host, item) for item in found]
 
 
@@ -71,22 +72,39 @@ def _switch(host: hosts.Host) -> list[service.Service]:
         f'--pidfile={run}/ovs/ovs-vswitchd.pid', f'--unixctl={run}/ovs/ovs-vswitchd.ctl',
         *OVS_LOGGING,
     )
-    controller = (
-        '/usr/bin/ovn-controller', f'unix:{host.ovsdb_socket}',
-        f'--pidfile={run}/ovn/ovn-controller.pid',
-        *OVS_LOGGING,
-    )
-    bridge = ('/usr/bin/ovs-vsctl', '--timeout=5', f'--db=unix:{host.ovsdb_socket}',
-              'br-exists', host.settings.integration_bridge)
     return [
         service.Service(f'ovsdb-{number}', ovsdb, (f'ovs-files-{number}',), host.ovs_env,
                         ready=health.Unix(host.ovsdb_socket), port=port),
         service.Service(f'ovs-vswitchd-{number}', vswitchd, (f'ovs-setup-{number}',), host.ovs_env,
                         ready=health.Unix(run / 'ovs/ovs-vswitchd.ctl')),
-        service.Service(f'ovn-controller-{number}', controller,
-                        (f'bridges-{number}', 'ovn-sb'), host.ovs_env,
-                        ready=health.Command(bridge)),
     ]
+
+
+def _network(host: hosts.Host) -> list[service.Service]:
+    """What wires ports on this host."""
+    if host.settings.network == 'ovs':
+        return agents.of_host(host)
+    return [_controller(host), _metadata(host)]
+
+
+def wires_ports(host: hosts.Host) -> str:
+    """The service a port on this host cannot do without."""
+    name = 'neutron-ovs-agent' if host.settings.network == 'ovs' else 'ovn-controller'
+    return f'{name}-{host.number}'
+
+
+def _controller(host: hosts.Host) -> service.Service:
+    controller = (
+        '/usr/bin/ovn-controller', f'unix:{host.ovsdb_socket}',
+        f'--pidfile={host.run}/ovn/ovn-controller.pid',
+        *OVS_LOGGING,
+    )
+    bridge = ('/usr/bin/ovs-vsctl', '--timeout=5', f'--db=unix:{host.ovsdb_socket}',
+              'br-exists', host.settings.integration_bridge)
+    return service.Service(
+        f'ovn-controller-{host.number}', controller, (f'bridges-{host.number}', 'ovn-sb'),
+        host.ovs_env, ready=health.Command(bridge),
+    )
 
 
 def _engine(host: hosts.Host) -> list[service.Service]:
@@ -129,6 +147,6 @@ def _compute(host: hosts.Host) -> service.Service:
         f'nova-compute-{host.number}',
         (settings.program('nova-compute'), f'--config-file={config}'),
         ('seed', 'rabbitmq', 'placement', 'nova-conductor', f'dockerd-{host.number}',
-         f'ovn-controller-{host.number}'),
+         wires_ports(host)),
         {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), listens, stop_seconds=8,
     )

@@ -35,6 +35,10 @@ PACKAGES = (
     'iputils-ping', 'mariadb-server', 'memcached', 'openvswitch-switch', 'ovn-central',
     'ovn-host', 'python3-venv', 'rabbitmq-server', 'runc',
 )
+# What Neutron's agents run.
+FOR_AGENTS = (
+    'conntrack', 'dnsmasq-base', 'dnsmasq-utils', 'iptables', 'iputils-arping', 'radvd',
+)
 NEEDED_DISK = 6 * 2**30
 # The services' and this project's own.
 REQUIREMENTS = (
@@ -56,7 +60,7 @@ def everything(settings: cloud_settings.Settings, report: Report) -> None:
 
 def packages(settings: cloud_settings.Settings, report: Report) -> None:
     """Debian packages; asks no package server when all are there."""
-    missing = _missing_packages()
+    missing = _missing_packages(settings)
     if not missing:
         return
     began = time.monotonic()
@@ -156,13 +160,14 @@ def check_disk(settings: cloud_settings.Settings) -> None:
         )
 
 
-def _missing_packages() -> list[str]:
+def _missing_packages(settings: cloud_settings.Settings) -> list[str]:
+    wanted = [*PACKAGES, *(FOR_AGENTS if settings.network == 'ovs' else ())]
     done = subprocess.run(
-        ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n', *PACKAGES],
+        ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n', *wanted],
         capture_output=True, text=True, check=False,
     )
     states = dict(line.split() for line in done.stdout.splitlines())
-    return [name for name in PACKAGES if states.get(name) != 'installed']
+    return [name for name in wanted if states.get(name) != 'installed']
 
 
 class _services_kept_off:  # noqa: N801  (used as a function)

@@ -24,6 +24,7 @@ import os
 import pathlib
 import typing
 
+from zun_cloud import agents
 from zun_cloud import hosts
 from zun_cloud import settings as cloud_settings
 from zun_cloud import shell
@@ -137,11 +138,16 @@ def _switch_ports(settings: cloud_settings.Settings) -> set[str]:
 
 
 def namespaces(settings: cloud_settings.Settings) -> list[Found]:
-    """The metadata agent's namespace of every network OVN knows."""
-    rows = _query(hosts.Host(settings, 1).directory / 'ovnnb_db.db', 'OVN_Northbound',
-                  'Logical_Switch')
-    names = [f"ovnmeta-{row['name'].removeprefix('neutron-')}" for row in rows]
+    """What Neutron's agents made for networks and routers."""
+    machine = hosts.Host(settings, 1)
+    names = [*agents.namespaces(machine), *_metadata_namespaces(machine)]
     return [Found('namespace', n) for n in sorted(names) if pathlib.Path('/run/netns', n).exists()]
+
+
+def _metadata_namespaces(machine: hosts.Host) -> list[str]:
+    """The metadata agent's namespace of every network OVN knows."""
+    rows = _query(machine.directory / 'ovnnb_db.db', 'OVN_Northbound', 'Logical_Switch')
+    return [f"ovnmeta-{row['name'].removeprefix('neutron-')}" for row in rows]
 
 
 def _query(path: pathlib.Path, database: str, table_name: str) -> list[dict[str, str]]:

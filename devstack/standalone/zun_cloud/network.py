@@ -40,11 +40,11 @@ def datapath_type() -> str:
 
 
 def make_database_files(host: hosts.Host) -> None:
-    """Empty databases of OVS and, on the machine, of OVN, unless they are there."""
+    """Empty databases of OVS and, on the machine, of OVN if it is used, unless they are there."""
     for directory in (host.directory, host.run / 'ovs', host.run / 'ovn'):
         directory.mkdir(parents=True, exist_ok=True)
     wanted = {'conf.db': '/usr/share/openvswitch/vswitch.ovsschema'}
-    if host.is_machine:
+    if host.is_machine and host.settings.network == 'ovn':
         wanted['ovnnb_db.db'] = '/usr/share/ovn/ovn-nb.ovsschema'
         wanted['ovnsb_db.db'] = '/usr/share/ovn/ovn-sb.ovsschema'
     for name, schema in wanted.items():
@@ -67,10 +67,19 @@ def forget_ports(host: hosts.Host) -> None:
 
 def configure_switch(host: hosts.Host) -> None:
     """What ovs-vswitchd and ovn-controller read when they start."""
-    settings = host.settings
     vsctl(host, '--no-wait', 'init')
+    values = {'external_ids:system-id': host.name}
+    if datapath_type() == 'netdev':
+        values['other_config:userspace-tso-enable'] = 'true'
+    if host.settings.network == 'ovn':
+        values |= _for_ovn_controller(host)
+    quoted = [f'{key}={json.dumps(value)}' for key, value in values.items()]
+    vsctl(host, '--no-wait', 'set', 'Open_vSwitch', '.', *quoted)
+
+
+def _for_ovn_controller(host: hosts.Host) -> dict[str, str]:
+    settings = host.settings
     values = {
-        'external_ids:system-id': host.name,
         # Neutron finds the host of a port by this name.
         'external_ids:hostname': host.name,
         'external_ids:ovn-remote': f"tcp:{host.control_address}:{settings.port('ovn-sb')}",
@@ -83,20 +92,20 @@ def configure_switch(host: hosts.Host) -> None:
     }
     if datapath_type() == 'netdev':
         values['external_ids:ovn-bridge-datapath-type'] = 'netdev'
-        values['other_config:userspace-tso-enable'] = 'true'
     if host.is_machine:
         values['external_ids:ovn-cms-options'] = 'enable-chassis-as-gw'
-    quoted = [f'{key}={json.dumps(value)}' for key, value in values.items()]
-    vsctl(host, '--no-wait', 'set', 'Open_vSwitch', '.', *quoted)
+    return values
 
 
 def make_provider_bridge(host: hosts.Host) -> None:
     """The bridge that carries project VLANs and the external network between hosts."""
     settings = host.settings
     bridge = settings.provider_bridge
+    # Neutron's agent sets the mode its own flows need.
+    mode = ['fail_mode=standalone'] if settings.network == 'ovn' else []
     vsctl(
         host, '--may-exist', 'add-br', bridge, '--', 'set', 'bridge', bridge,
-        f'datapath_type={datapath_type()}', 'fail_mode=standalone',
+        f'datapath_type={datapath_type()}', *mode,
         f'other_config:hwaddr="02:00:00:f0:00:{host.number:02x}"',
     )
     # The database may hold the bridge from before while the switch is still making its link.
@@ -174,7 +183,7 @@ def lift_gateway_mtu(settings: cloud_settings.Settings) -> None:
     them, and TCP through a floating IP falls from 220 to 0.03 MB/s. Neutron has no option for
     it and sets it again when the router changes.
     """
-    if datapath_type() == 'system':
+    if datapath_type() == 'system' or settings.network != 'ovn':
         return
     machine = hosts.Host(settings, 1)
     nbctl = ['ovn-nbctl', '--timeout=15', f'--db=unix:{machine.run}/ovn/ovnnb_db.sock']

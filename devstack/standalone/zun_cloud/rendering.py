@@ -24,8 +24,10 @@ import typing
 
 import jinja2
 
+from zun_cloud import agents
 from zun_cloud import credentials
 from zun_cloud import hosts
+from zun_cloud import network
 from zun_cloud import settings as cloud_settings
 
 TEMPLATES = cloud_settings.HERE / 'templates'
@@ -114,7 +116,7 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
     for host in hosts.all_hosts(settings):
         files += [
             Output('nova.conf', host.etc / 'nova.conf', host),
-            Output('ovn_metadata_agent.ini', host.etc / 'ovn_metadata_agent.ini', host),
+            _network_file(host),
             Output('containerd.toml', host.etc / 'containerd.toml', host),
             Output('docker.json', host.etc / 'docker.json', host),
         ]
@@ -124,3 +126,10 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
                 Output('host-enter.sh', host.enter_script, host, 0o700),
             ]
     return files
+
+
+def _network_file(host: hosts.Host) -> Output:
+    if host.settings.network == 'ovs':
+        return Output('neutron_agents.ini', agents.config(host), host,
+                      extra={'datapath': network.datapath_type()})
+    return Output('ovn_metadata_agent.ini', host.etc / 'ovn_metadata_agent.ini', host)

@@ -53,3 +53,8 @@ class Service:
         for path in self.files:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
+
+
+def config_files(paths: typing.Iterable[pathlib.Path]) -> tuple[str, ...]:
+    """The arguments by which an OpenStack service is given its files."""
+    return tuple(f'--config-file={path}' for path in paths)

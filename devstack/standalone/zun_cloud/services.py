@@ -17,6 +17,7 @@ from __future__ import annotations
 import pathlib
 import typing
 
+from zun_cloud import agents
 from zun_cloud import errors
 from zun_cloud import health
 from zun_cloud import host_services
@@ -75,7 +76,8 @@ def uwsgi(
 
 
 def _infrastructure(settings: cloud_settings.Settings) -> list[service.Service]:
-    return [_mariadb(settings), _rabbitmq(settings), _memcached(settings), *_ovn(settings)]
+    ovn = _ovn(settings) if settings.network == 'ovn' else []
+    return [_mariadb(settings), _rabbitmq(settings), _memcached(settings), *ovn]
 
 
 def _mariadb(settings: cloud_settings.Settings) -> service.Service:
@@ -155,12 +157,6 @@ def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
     etc = settings.etc
     nova = (etc / 'nova/nova.conf',)
     nova_env = {'OS_NOVA_CONFIG_DIR': str(etc / 'nova'), 'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}
-    neutron = (etc / 'neutron/neutron.conf', etc / 'neutron/ml2_conf.ini')
-    neutron_env = {
-        'OS_NEUTRON_CONFIG_DIR': str(etc / 'neutron'),
-        'OS_NEUTRON_CONFIG_FILES': 'neutron.conf;ml2_conf.ini',
-    }
-    ovn = ('ovn-nb', 'ovn-sb')
     return [
         uwsgi(settings, 'keystone', ('schema-keystone', 'memcached'),
               {'OS_KEYSTONE_CONFIG_DIR': str(etc / 'keystone')},
@@ -170,16 +166,32 @@ def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
               (etc / 'placement/placement.conf',)),
         uwsgi(settings, 'glance', ('schema-glance',),
               {'OS_GLANCE_CONFIG_DIR': str(etc / 'glance')}, (etc / 'glance/glance-api.conf',)),
-        uwsgi(settings, 'neutron', ('schema-neutron', *ovn), neutron_env, neutron),
-        service.Service(
-            'neutron-ovn-maintenance',
-            (settings.program('neutron-ovn-maintenance-worker'), *_config_files(neutron)),
-            ('neutron',), files=neutron,
-        ),
+        *_neutron(settings),
         # The APIs connect to the broker when they need it, and import while it starts.
         uwsgi(settings, 'nova-api', ('schema-nova',), nova_env, nova),
         uwsgi(settings, 'nova-metadata', ('schema-nova',), nova_env, nova),
         *_nova_workers(settings, nova, nova_env),
+    ]
+
+
+def _neutron(settings: cloud_settings.Settings) -> list[service.Service]:
+    files = (settings.etc / 'neutron/neutron.conf', settings.etc / 'neutron/ml2_conf.ini')
+    env = {
+        'OS_NEUTRON_CONFIG_DIR': str(settings.etc / 'neutron'),
+        'OS_NEUTRON_CONFIG_FILES': 'neutron.conf;ml2_conf.ini',
+    }
+    if settings.network == 'ovs':
+        return [
+            uwsgi(settings, 'neutron', ('schema-neutron',), env, files),
+            agents.rpc_server(settings, files),
+        ]
+    return [
+        uwsgi(settings, 'neutron', ('schema-neutron', 'ovn-nb', 'ovn-sb'), env, files),
+        service.Service(
+            'neutron-ovn-maintenance',
+            (settings.program('neutron-ovn-maintenance-worker'), *service.config_files(files)),
+            ('neutron',), files=files,
+        ),
     ]
 
 
@@ -190,7 +202,7 @@ def _nova_workers(
 ) -> list[service.Service]:
     found = [
         service.Service(
-            f'nova-{name}', (settings.program(f'nova-{name}'), *_config_files(files)),
+            f'nova-{name}', (settings.program(f'nova-{name}'), *service.config_files(files)),
             ('schema-nova', 'rabbitmq', 'seed', 'placement'), env, files,
             health.Consumers(settings.port('rabbitmq'), settings.etc / 'passwords.json', name),
         )
@@ -200,11 +212,7 @@ def _nova_workers(
     # The console proxies still need eventlet.
     port = settings.port('nova-serialproxy')
     found.append(service.Service(
-        'nova-serialproxy', (settings.program('nova-serialproxy'), *_config_files(files)),
+        'nova-serialproxy', (settings.program('nova-serialproxy'), *service.config_files(files)),
         ('schema-nova',), {}, files, health.Tcp(port), port,
     ))
     return found
-
-
-def _config_files(paths: typing.Iterable[pathlib.Path]) -> tuple[str, ...]:
-    return tuple(f'--config-file={path}' for path in paths)

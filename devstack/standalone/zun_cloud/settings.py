@@ -59,7 +59,11 @@ PORTS = {
     'ovsdb': 20,
     'ovn-nb': 21,
     'ovn-sb': 22,
+    'openflow': 23,
 }
+
+# Neutron's back ends.
+NETWORKS = ('ovn', 'ovs')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Settings:
     extras: tuple[str, ...] = ()
     port_base: int = 15000
     ports: typing.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    network: str = 'ovn'
     # Names of links and cgroups: two clouds on one machine need different ones.
     prefix: str = 'zun'
     integration_bridge: str = 'br-int'
@@ -91,6 +96,8 @@ class Settings:
                 f"the state directory's path {self.state} is longer than {MAX_STATE_LENGTH}"
                 " characters: unix sockets below it could not be made"
             )
+        if self.network not in NETWORKS:
+            raise errors.CloudError(f"network {self.network!r} is none of {', '.join(NETWORKS)}")
         if len(self.prefix) > 6:
             raise errors.CloudError(f'prefix {self.prefix!r} is longer than 6 characters')
 

@@ -140,10 +140,13 @@ class CloudTest(base.BaseTestCase):
     def traces(self) -> set[str]:
         """What all servers consist of on all hosts."""
         found = set().union(*(each.traces() for each in self.hosts.values()))
-        # Neutron's metadata agent has its own where a network has servers.
+        # Neutron's metadata agent has its own where a network has servers, the DHCP agent ports.
         agents = tuple(f'tap{network.id[:10]}' for network in self.admin.network.networks())
-        return {trace for trace in found
-                if not trace.split()[1].startswith((*agents, '/run/netns/ovnmeta-'))}
+        dhcp = tuple(f'tap{port.id[:11]}' for port in self.admin.network.ports(
+            device_owner='network:dhcp'))
+        namespaces = ('ovnmeta-', 'qdhcp-', 'qrouter-')
+        theirs = (*agents, *dhcp, *(f'/run/netns/{name}' for name in namespaces))
+        return {trace for trace in found if not trace.split()[1].startswith(theirs)}
 
     # -- services
 

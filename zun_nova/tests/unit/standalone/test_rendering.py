@@ -43,6 +43,27 @@ class RenderingTest(base.BaseTestCase):
             text = rendering.render_one(environment, output, cloud, self.passwords)
             self.assertNotIn('{{', text)
 
+    def test_agents_of_a_host(self) -> None:
+        cloud = settings.Settings(computes=2, network='ovs')
+        for number, control in ((1, '127.0.0.1'), (2, '172.31.239.1')):
+            host = hosts.Host(cloud, number)
+            output = rendering.Output('neutron_agents.ini', pathlib.Path('unused'), host,
+                                      extra={'datapath': 'netdev'})
+            parser = configparser.ConfigParser(interpolation=None)
+            parser.read_string(rendering.render_one(
+                rendering.make_environment(), output, cloud, self.passwords))
+            self.assertEqual(host.name, parser['DEFAULT']['host'])
+            self.assertIn(f'@{control}:', parser['DEFAULT']['transport_url'])
+            self.assertEqual(('netdev', 'physnet1:br-zun'),
+                             (parser['ovs']['datapath_type'], parser['ovs']['bridge_mappings']))
+            # Only the machine serves metadata, so only there is the secret.
+            self.assertEqual(number == 1, 'metadata_proxy_shared_secret' in parser['DEFAULT'])
+
+    def test_ports_are_isolated_until_an_agent_wires_them(self) -> None:
+        for network, isolate in (('ovs', 'true'), ('ovn', None)):
+            compute = self.nova(settings.Settings(network=network), 1)
+            self.assertEqual(isolate, compute['os_vif_ovs'].get('isolate_vif'))
+
     def test_compute_hosts_have_no_database(self) -> None:
         cloud = settings.Settings()
         self.assertIn('database', self.nova(cloud, None))

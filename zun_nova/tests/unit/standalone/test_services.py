@@ -46,15 +46,22 @@ class ServicesTest(base.BaseTestCase):
 
 class BringUpTest(base.BaseTestCase):
 
-    def order(self, computes: int) -> list[str]:
+    def order(self, computes: int, network: str = 'ovn') -> list[str]:
         path = self.useFixture(fixtures.TempDir()).path
-        cloud = settings.load(path, {'computes': computes}, {})
+        cloud = settings.load(path, {'computes': computes, 'network': network}, {})
         return [node.name for node in graph.check(bringup.BringUp(cloud, None).nodes())]
 
     def test_everything_waited_for_exists(self) -> None:
         for computes in (1, 3):
-            names = self.order(computes)
-            self.assertEqual('compute hosts', names[-1])
+            for network in settings.NETWORKS:
+                names = self.order(computes, network)
+                self.assertIn('compute hosts', names)
+
+    def test_networks_are_made_when_there_is_who_serves_them(self) -> None:
+        names = self.order(2, 'ovs')
+        self.assertLess(names.index('neutron-ovs-agent-2'), names.index('network agents'))
+        self.assertLess(names.index('network agents'), names.index('networks'))
+        self.assertNotIn('network agents', self.order(2))
 
     def test_a_host_is_powered_before_anything_runs_on_it(self) -> None:
         names = self.order(2)

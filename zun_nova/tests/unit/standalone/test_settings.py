@@ -53,7 +53,8 @@ class LoadTest(base.BaseTestCase):
 
     def test_refused(self) -> None:
         for text in ('bogus = 1', 'port_base = "x"', '[ports]\nbogus = 1', 'computes = 0',
-                     'computes = 100', 'prefix = "much-too-long"', '= syntax'):
+                     'computes = 100', 'network = "bridge"', 'prefix = "much-too-long"',
+                     '= syntax'):
             self.file.write_text(text)
             self.assertRaises(errors.CloudError, self.load)
 
