@@ -51,7 +51,8 @@ class ContainerTest(testtools.TestCase):
         ):
             self.assertIs(state, docker_answer.container(inspected(Status=status)).state)
             self.assertIs(state, docker_answer.summary(
-                {'Id': 'i', 'Names': ['/a'], 'State': status, 'Labels': None}).state)
+                {'Id': 'i', 'Names': ['/a'], 'State': status, 'Labels': None,
+                 'ImageID': 'sha256:x'}).state)
 
     def test_exit_code_is_that_of_the_last_run(self):
         for running, finished, code, wanted in (
@@ -72,8 +73,10 @@ class ContainerTest(testtools.TestCase):
                 Status='exited', Running=False, Pid=0, OOMKilled=True, Error='why')))
 
     def test_a_linked_container_has_more_names(self):
-        row = {'Id': 'i', 'Names': ['/other/alias', '/own'], 'State': 'exited', 'Labels': {}}
+        row = {'Id': 'i', 'Names': ['/other/alias', '/own'], 'State': 'exited', 'Labels': {},
+               'ImageID': 'sha256:x'}
         self.assertEqual('own', docker_answer.summary(row).name)
+        self.assertEqual('sha256:x', docker_answer.summary(row).image_id)
         self.assertEqual('', docker_answer.summary(row | {'Names': None}).name)
 
     def test_network_path(self):
