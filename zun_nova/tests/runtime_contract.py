@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
+import itertools
 import time
 from typing import Any
 import uuid
@@ -29,6 +30,7 @@ from zun_nova import errors
 from zun_nova.tests import images
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
+from zun_nova.virt.runtime import events
 
 IMAGE = 'zun-test/busybox:1'
 PREFIX = 'zun-test-'
@@ -485,7 +487,56 @@ class Concurrency(Case):
         self.assertRaises(errors.NotFound, self.runtime.inspect, name)
 
 
-class Contract(LifeCycle, Stop, Find, Logs, Network, Images, Concurrency):
+class Events(Case):
+    """What an engine tells by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.mine = {'test': str(uuid.uuid4())}
+
+    def watching(self) -> events.Stream:
+        """A stream of the containers labelled as this test's."""
+        stream: events.Stream = self.runtime.watch(self.mine)
+        self.addCleanup(stream.close)
+        return stream
+
+    def test_a_life(self) -> None:
+        stream = self.watching()
+        began = time.time()
+        self.started(*SLEEP)   # not of interest
+        name = self.started(*SLEEP, labels=self.mine)
+        self.runtime.pause(name)
+        self.runtime.unpause(name)
+        self.runtime.stop(name, 0)
+        self.runtime.remove(name)
+        seen = list(itertools.islice(stream, 6))
+        self.assertEqual(
+            [events.Change.STARTED, events.Change.PAUSED, events.Change.UNPAUSED,
+             events.Change.SIGNALLED, events.Change.STOPPED, events.Change.REMOVED],
+            [event.change for event in seen])
+        for event in seen:
+            self.assertEqual((name, self.mine['test']), (event.name, event.labels['test']))
+            self.assertTrue(began <= event.time <= time.time(), event)
+        self.assertEqual([None] * 4 + [137, None], [event.exit_code for event in seen])
+
+    def test_an_end_of_its_own(self) -> None:
+        stream = self.watching()
+        self.started('sh', '-c', 'exit 43', labels=self.mine)
+        ended = list(itertools.islice(stream, 2))[1]
+        self.assertEqual((events.Change.STOPPED, 43), (ended.change, ended.exit_code))
+
+    def test_closed_while_somebody_waits(self) -> None:
+        stream = self.watching()
+        with futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(list, stream)
+            self.started(*SLEEP)   # of no interest: it waits on
+            self.assertFalse(waiting.done())
+            stream.close()
+            self.assertEqual([], waiting.result(10))
+            stream.close()
+
+
+class Contract(LifeCycle, Stop, Find, Logs, Network, Images, Concurrency, Events):
     """All of it."""
 
 

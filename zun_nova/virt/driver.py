@@ -34,12 +34,14 @@ from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt import image_cache
 from zun_nova.virt import images
+from zun_nova.virt import lifecycle
 from zun_nova.virt import network
 from zun_nova.virt import power
 from zun_nova.virt import resources
 from zun_nova.virt import servers
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
+from zun_nova.virt.runtime import events
 
 LOG = logging.getLogger(__name__)
 CONF = conf.CONF
@@ -63,6 +65,7 @@ class ContainerDriver(driver.ComputeDriver):
     def __init__(self, virtapi: Any) -> None:
         super().__init__(virtapi)
         self._runtime = base.load(CONF)
+        self._watcher: lifecycle.Watcher | None = None
         self._assemble(CONF.host)
 
     def _assemble(self, host: str) -> None:
@@ -87,6 +90,21 @@ class ContainerDriver(driver.ComputeDriver):
         if not engine.live_restore:
             LOG.warning('A restart of %s stops all servers; set "live-restore": true in its '
                         'daemon.json', engine.name)
+
+    def register_event_listener(self, callback: Any) -> None:
+        """Tell this callable what servers do by themselves; None ends that."""
+        super().register_event_listener(callback)
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+        if callback is not None and isinstance(self._runtime, events.Events):
+            self._watcher = lifecycle.Watcher(
+                self._runtime, self._runtime, self._host, self.emit_event)
+            self._watcher.start()
+
+    def cleanup_host(self, host: str) -> None:
+        """Nova ends; may be called again."""
+        self.register_event_listener(None)
 
     def get_host_ip_addr(self) -> str:
         return str(CONF.my_ip)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import dataclasses
 import json
 from typing import Any
@@ -26,6 +27,8 @@ class Answer:
     status: int
     body: bytes = b''
     content_type: str = 'application/json'
+    #: Pieces of a body without end, instead of body; an empty one says that the engine is there.
+    pieces: Iterator[bytes] | None = None
 
 
 class Refused(Exception):

@@ -14,7 +14,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import datetime
+import functools
 import itertools
 import pathlib
 import secrets
@@ -37,10 +39,12 @@ class Container:
 
     :param condition: the engine's lock; held by the caller of every method.
     :param request: of the create call.
+    :param happened: called with the name of every event and its own attributes.
     """
 
     def __init__(self, name: str, request: dict[str, Any], image: images.Image,
-                 condition: threading.Condition, sandboxes: pathlib.Path) -> None:
+                 condition: threading.Condition, sandboxes: pathlib.Path,
+                 happened: Callable[..., None]) -> None:
         self.id = secrets.token_hex(32)
         self.name = name
         self.config = request
@@ -50,6 +54,7 @@ class Container:
         self.pid = 0
         self.exit_code = 0
         self.error = ''
+        self.oom_killed = False
         self.started_at = self.finished_at = NEVER
         self.sandbox_key = ''
         self.messages: list[tuple[int, bytes]] = []
@@ -57,6 +62,7 @@ class Container:
         self._condition = condition
         self._sandboxes = sandboxes
         self._run = 0
+        self._happened = functools.partial(happened, self)
 
     @property
     def running(self) -> bool:
@@ -85,15 +91,37 @@ class Container:
         self.status, self.pid, self.exit_code, self.error = 'running', next(_PIDS), 0, ''
         self.started_at = _now()
         self._run += 1
+        self._happened('start')
         if self.play.seconds != program.FOREVER:
             self._end_later(self.play.seconds)
 
+    def pause(self) -> None:
+        self.status = 'paused'
+        self._happened('pause')
+
+    def unpause(self) -> None:
+        self.status = 'running'
+        self._happened('unpause')
+
     def signal(self, name: str) -> None:
         """Deliver a signal, named without SIG."""
+        self._happened('kill', signal=name)
         if name == 'KILL':
             self._end(137)
         elif name in self.play.traps:
             self._end(self.play.traps[name])
+
+    def run_out_of_memory(self, code: int = 137) -> None:
+        """As when the kernel kills a process of it; it ends with this code."""
+        with self._condition:
+            self.oom_killed = True
+            self._happened('oom')
+            self._end(code)
+
+    def end(self, code: int) -> None:
+        """Its process ends by itself."""
+        with self._condition:
+            self._end(code)
 
     def stop(self, seconds: float) -> None:
         """Send the stop signal; kill it when it runs on."""
@@ -138,7 +166,8 @@ class Container:
             'NetworkSettings': {'SandboxKey': self.sandbox_key, 'Networks': {}},
             'State': {
                 'Status': self.status, 'Running': self.running,
-                'Paused': self.status == 'paused', 'Restarting': False, 'OOMKilled': False,
+                'Paused': self.status == 'paused', 'Restarting': False,
+                'OOMKilled': self.oom_killed,
                 'Dead': False, 'Pid': self.pid, 'ExitCode': self.exit_code,
                 'Error': self.error, 'StartedAt': self.started_at,
                 'FinishedAt': self.finished_at},
@@ -189,6 +218,7 @@ class Container:
         self.status, self.pid, self.exit_code = 'exited', 0, exit_code
         self.finished_at = _now()
         self.close_sandbox()
+        self._happened('die', exitCode=str(exit_code))
         self._condition.notify_all()
 
 

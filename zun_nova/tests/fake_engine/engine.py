@@ -25,6 +25,7 @@ from typing import Any
 
 from zun_nova.tests.fake_engine import answers
 from zun_nova.tests.fake_engine import container
+from zun_nova.tests.fake_engine import events
 from zun_nova.tests.fake_engine import images
 
 _NAME = re.compile('[a-zA-Z0-9][a-zA-Z0-9_.-]+')
@@ -45,6 +46,7 @@ class Engine:
     def __init__(self, sandboxes: pathlib.Path) -> None:
         self._condition = threading.Condition()
         self._sandboxes = sandboxes
+        self._events = events.Log(self._condition)
         self.containers: dict[str, container.Container] = {}
         self.images = images.Images()
         self.version = {'Version': '20.10.24', 'ApiVersion': '1.41', 'MinAPIVersion': '1.12'}
@@ -60,6 +62,7 @@ class Engine:
                 ('GET', '/_ping', self._ping),
                 ('GET', '/version', self._version),
                 ('GET', '/info', self._info),
+                ('GET', '/events', self._watch),
                 ('GET', '/containers/json', self._list),
                 ('POST', '/containers/create', self._create),
                 ('GET', '/containers/(.+)/json', self._inspect),
@@ -110,12 +113,16 @@ class Engine:
     def _info(self, query: Query, body: bytes) -> answers.Answer:
         return answers.of_json(self.info)
 
+    def _watch(self, query: Query, body: bytes) -> answers.Answer:
+        return answers.Answer(200, pieces=self._events.watch(query))
+
     def _list(self, query: Query, body: bytes) -> answers.Answer:
         wanted = json.loads(query.get('filters') or '{}').get('label') or []
         return answers.of_json([
             known.summary() for known in self.containers.values()
             if (query.get('all') in ('1', 'true', 'True') or known.running)
-            and all(_has_label(known.config.get('Labels') or {}, label) for label in wanted)])
+            and all(events.has_label(known.config.get('Labels') or {}, label)
+                    for label in wanted)])
 
     def _create(self, query: Query, body: bytes) -> answers.Answer:
         request = json.loads(body)
@@ -129,7 +136,8 @@ class Engine:
             with contextlib.suppress(answers.Refused):   # then it looks again at the start
                 # Docker keeps the id, not the name.
                 host_config['NetworkMode'] = f'container:{self.find(owner).id}'
-        made = container.Container(name, request, image, self._condition, self._sandboxes)
+        made = container.Container(
+            name, request, image, self._condition, self._sandboxes, self._events.happened)
         self.containers[name] = made
         return answers.of_json({'Id': made.id, 'Warnings': []}, 201)
 
@@ -181,13 +189,13 @@ class Engine:
             raise answers.Refused(409, f'Container {known.id} is not running')
         if known.status == 'paused':
             raise answers.Refused(409, f'Container {known.id} is already paused')
-        known.status = 'paused'
+        known.pause()
         return 204
 
     def _unpause(self, known: container.Container, query: Query) -> int:
         if known.status != 'paused':
             raise answers.Refused(500, f'Container {known.id} is not paused')
-        known.status = 'running'
+        known.unpause()
         return 204
 
     def _remove(self, name: str, query: Query, body: bytes) -> answers.Answer:
@@ -199,6 +207,7 @@ class Engine:
         if known.running:
             known.signal('KILL')
         del self.containers[known.name]
+        self._events.happened(known, 'destroy')
         return answers.Answer(204)
 
     def _list_images(self, query: Query, body: bytes) -> answers.Answer:
@@ -262,8 +271,3 @@ class Engine:
                 if host_config.get(option):
                     raise answers.Refused(
                         400, f'conflicting options: {words} and the network mode')
-
-
-def _has_label(labels: dict[str, str], wanted: str) -> bool:
-    name, equals, value = wanted.partition('=')
-    return name in labels and (not equals or labels[name] == value)

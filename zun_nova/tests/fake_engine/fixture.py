@@ -14,11 +14,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import http.server
 import pathlib
 import re
+import select
 import shutil
 import socket
 import socketserver
@@ -184,11 +186,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _send(self, answer: answers.Answer) -> None:
         self.send_response(answer.status)
         self.send_header('Content-Type', answer.content_type)
+        if answer.pieces is not None:
+            self._send_pieces(answer.pieces)
+            return
         if answer.status not in (204, 304):
             self.send_header('Content-Length', str(len(answer.body)))
         self.end_headers()
         if answer.status not in (204, 304):
             self.wfile.write(answer.body)
+
+    def _send_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Chunked, until the client goes away or the engine is stopped."""
+        self.close_connection = True
+        self.send_header('Transfer-Encoding', 'chunked')
+        self.end_headers()
+        for piece in pieces:
+            if piece:
+                self.wfile.write(b'%x\r\n%s\r\n' % (len(piece), piece))
+            elif select.select([self.connection], [], [], 0)[0]:
+                return   # it has nothing more to say: this is its end
 
     def _body(self) -> bytes | None:
         """The request's body; None when the client went away in the middle."""

@@ -26,6 +26,7 @@ from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import docker_answer
 from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
+from zun_nova.virt.runtime import docker_events
 from zun_nova.virt.runtime import docker_images
 from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
@@ -42,7 +43,7 @@ _LINE_BYTES = 64
 _MORE_LINES = 16
 
 
-class DockerRuntime(docker_images.Images, base.Runtime):
+class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.

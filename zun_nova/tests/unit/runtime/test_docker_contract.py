@@ -126,6 +126,15 @@ class FaultsTest(runtime_contract.Case):
         self.assertRaises(errors.EngineUnavailable, self.runtime.load_image,
                           [images.archive('zun-test/x:1')], 'zun-test/x:1')
 
+    def test_events_of_an_engine_that_ends_or_hangs(self):
+        stream = runtime_on(self.fake).watch({})
+        self.fake.stop()
+        self.assertRaises(errors.EngineUnavailable, list, stream)
+        self.assertRaises(errors.EngineUnavailable, self.runtime.watch, {})
+        self.fake.start()
+        silent = runtime_on(self.fake, timeout=0.2).watch({})
+        self.assertRaises(errors.EngineTimeout, list, silent)
+
     def test_no_space_for_an_image_is_not_the_images_fault(self):
         self.fake.engine.images.load = self._no_space
         failure = self.assertRaises(
