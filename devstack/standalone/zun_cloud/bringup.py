@@ -156,7 +156,7 @@ class BringUp:
 
     def _networks(self) -> None:
         content.make_networks(self.admin(), self.settings)
-        network.lift_gateway_mtu(self.settings)
+        network.bypass_gateway_mtu(self.settings)
 
     def _wait_hosts(self) -> None:
         started = {

@@ -175,13 +175,14 @@ def cable(host: hosts.Host, init_pid: int) -> None:
     vsctl(machine, 'add-port', bridge, underlay)
 
 
-def lift_gateway_mtu(settings: cloud_settings.Settings) -> None:
+def bypass_gateway_mtu(settings: cloud_settings.Settings) -> None:
     """Let TCP through routers at full speed where OVS itself forwards.
 
     For ``gateway_mtu``, which Neutron sets on every router's gateway port, OVN has OVS compare
     packets with the MTU; the userspace datapath compares whole unsegmented frames and drops
-    them, and TCP through a floating IP falls from 220 to 0.03 MB/s. Neutron has no option for
-    it and sets it again when the router changes.
+    them, and TCP through a floating IP falls from 300 to 0.03 MB/s. Neutron has no option for
+    it. It sets ``gateway_mtu`` again whenever the router changes, but leaves options that are
+    not its own: so TCP is let past the check for as long as the port lives.
     """
     if datapath_type() == 'system' or settings.network != 'ovn':
         return
@@ -190,7 +191,7 @@ def lift_gateway_mtu(settings: cloud_settings.Settings) -> None:
     names = shell.run([*nbctl, '--bare', '--columns=name', 'find', 'Logical_Router_Port',
                        'options:gateway_mtu!=0']).split()
     for name in names:
-        shell.run([*nbctl, 'remove', 'Logical_Router_Port', name, 'options', 'gateway_mtu'])
+        shell.run([*nbctl, 'set', 'Logical_Router_Port', name, 'options:gateway_mtu_bypass=tcp'])
 
 
 def vsctl(host: hosts.Host, *arguments: str) -> str:
