@@ -34,6 +34,7 @@ from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt import image_cache
 from zun_nova.virt import images
+from zun_nova.virt import interfaces
 from zun_nova.virt import lifecycle
 from zun_nova.virt import network
 from zun_nova.virt import power
@@ -60,6 +61,9 @@ class ContainerDriver(driver.ComputeDriver):
         **driver.ComputeDriver.capabilities,
         'has_imagecache': True,
         'supports_image_type_raw': True,
+        'supports_attach_interface': True,
+        'supports_device_tagging': True,
+        'supports_tagged_attach_interface': True,
     }
 
     def __init__(self, virtapi: Any) -> None:
@@ -71,6 +75,7 @@ class ContainerDriver(driver.ComputeDriver):
     def _assemble(self, host: str) -> None:
         self._host = host
         self._networks = network.Networks(self._runtime, host)
+        self._interfaces = interfaces.Interfaces(self._runtime, self._networks)
         self._power = power.Power(self._runtime, self._networks)
         image_store = images.Images(self._runtime, CONF)
         self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
@@ -247,6 +252,14 @@ class ContainerDriver(driver.ComputeDriver):
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         with faults.operating(instance):
             plug.unplug_all(instance, network_info)
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        with faults.operating(instance):
+            self._interfaces.attach(context, instance, vif)
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        with faults.operating(instance):
+            self._interfaces.detach(context, instance, vif)
 
     # -- what it wrote
 

@@ -24,6 +24,7 @@ from oslo_log import log as logging
 from zun_nova import errors
 from zun_nova.vif import events
 from zun_nova.vif import plug
+from zun_nova.virt import devices
 from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
@@ -94,6 +95,7 @@ class Servers:
             with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)
                 self._runtime.create(container)
+                devices.record(context, instance, network_info)
             self._networks.announce(instance, network_info)
             if power_on:
                 self._runtime.start(container.name)

@@ -67,6 +67,10 @@ class DriverCase(test.NoDBTestCase):
         self.addCleanup(driver.CONF.clear_override, 'docker_url', group='zun_nova')
         self.glance = Glance(images.busybox('theirs:latest', Cmd=['sleep', 'infinity']))
         self.stub_out('nova.image.glance.API', lambda: self.glance)
+        #: What Nova's database holds of the servers' ports.
+        self.vifs: list[objects.VirtualInterface] = []
+        self.stub_out('nova.objects.VirtualInterfaceList.get_by_instance_uuid',
+                      lambda cls, context, instance_uuid: self.vifs)
         self.driver = self.new_driver('compute1')
         self.context = nova_context.get_admin_context()
         self.network_info = utils.get_test_network_info()
