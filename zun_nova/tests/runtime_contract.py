@@ -28,6 +28,7 @@ import testtools
 
 from zun_nova import errors
 from zun_nova.tests import images
+from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
@@ -212,6 +213,34 @@ class LifeCycle(Case):
         self.assertEqual(b'a b\n', self.output('a b', command=('echo',)))
 
 
+class Files(Case):
+    """What is there before the process starts."""
+
+    def test_they_are_there_whatever_the_container_may_write(self) -> None:
+        files = (process.File('/etc/app/x/first', b'1\n'), process.File('/etc/second', b'2\n'),
+                 process.File('/third', b'3\n'))
+        script = ';'.join(f'cat {file.path}' for file in files)
+        for read_only in (False, True):
+            self.assertEqual(b'1\n2\n3\n', self.output(
+                'sh', '-c', script, files=files, read_only=read_only))
+
+    def test_they_are_gone_with_the_container(self) -> None:
+        name = self.created(
+            *SLEEP, files=(process.File('/etc/first', b'1\n'),), read_only=True)
+        for _ in range(2):
+            self.runtime.remove(name)
+        left = [image.reference for image in self.runtime.list_images('zun-nova/files')]
+        self.assertNotIn(name, ''.join(left))
+        self.assertNotIn(name, ''.join(row.name for row in self.runtime.list({})))
+
+    def test_no_directory_is_made_of_a_file(self) -> None:
+        for read_only in (False, True):
+            failure = self.assertRaises(
+                errors.InvalidRequest, self.runtime.create, self.spec(
+                    *SLEEP, files=(process.File('/etc/passwd/x', b''),), read_only=read_only))
+            self.assertIn('no directory', str(failure))
+
+
 class Stop(Case):
     """How containers are stopped and paused."""
 
@@ -234,6 +263,11 @@ class Stop(Case):
         self.runtime.stop(name, 1)
         self.assertTrue(1 <= time.monotonic() - began < 10)
         self.assertEqual(137, self.runtime.inspect(name).exit_code)
+
+    def test_its_own_grace_time_is_kept(self) -> None:
+        for seconds in (7, None):
+            name = self.created(*SLEEP, stop_timeout=seconds)
+            self.assertEqual(seconds, self.runtime.inspect(name).stop_timeout)
 
     def test_stopped_while_paused(self) -> None:
         for timeout in (0, 1):
@@ -536,7 +570,7 @@ class Events(Case):
             stream.close()
 
 
-class Contract(LifeCycle, Stop, Find, Logs, Network, Images, Concurrency, Events):
+class Contract(LifeCycle, Files, Stop, Find, Logs, Network, Images, Concurrency, Events):
     """All of it."""
 
 

@@ -84,8 +84,14 @@ class Power:
             raise exception.InstancePowerOnFailure(reason=ex.detail) from ex
 
     def off(self, instance: Any, timeout: int) -> None:
-        """Ask the server's process to end and kill it after timeout seconds; 0 kills at once."""
-        self._runtime.stop(identity.container_name(instance), timeout)
+        """Ask the server's process to end and kill it after timeout seconds; 0 kills at once.
+
+        Another grace time that its owner gave goes before a timeout above 0.
+        """
+        name = identity.container_name(instance)
+        if timeout:
+            timeout = self._runtime.inspect(name).stop_timeout or timeout
+        self._runtime.stop(name, timeout)
 
     def reboot(self, instance: Any, network_info: Any, timeout: int) -> None:
         """Stop, waiting at most timeout seconds, and start; network and disk stay."""

@@ -10,145 +10,140 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a server's owner says about the process to run.
-
-Precedence, first wins: server metadata ``container:*``, then the image
-property ``os_command_line``, then the image's own configuration. Only what
-cannot take power over the host can be said here; that comes from the flavor.
-"""
+"""What the owner of a server wants of its container, as data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
 from collections.abc import Mapping
 import dataclasses
-import json
-import re
-import shlex
-import signal
 from typing import Any
 
-from oslo_utils import strutils
+from zun_nova.virt import config_schema
 
-from zun_nova import errors
 
-PREFIX = 'container:'
-ENV_PREFIX = 'container:env:'
+@dataclasses.dataclass(frozen=True)
+class Healthcheck:
+    """A command that tells whether the server is well.
 
-_ENV_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*\Z')
-#: name or uid, and the same of a group, as the engines take it.
-_USER = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?\Z')
+    None leaves the image's own value; times are in seconds.
+    """
+
+    command: tuple[str, ...] | None = None
+    interval: int | None = None
+    timeout: int | None = None
+    start_period: int | None = None
+    retries: int | None = None
+    #: Turns off the image's; then the others mean nothing.
+    disabled: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Tmpfs:
+    """A directory in memory."""
+
+    path: str
+    #: None leaves it to the kernel: half of the host's memory.
+    size_bytes: int | None = None
+    mode: int = 0o1777
+    exec: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file that is there before the process starts.
+
+    Its path is absolute and without '..'; links of the image on the way to it
+    are followed inside the container only.
+    """
+
+    path: str
+    content: bytes = dataclasses.field(repr=False)
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Ulimit:
+    """A limit of each process (setrlimit), by the name engines use; -1 is no limit."""
+
+    name: str
+    soft: int
+    hard: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """The process of a container; None leaves the image's own value."""
+    """The process of a container and what it finds; None leaves the image's own value."""
 
     #: Replaces the image's ENTRYPOINT.
     command: tuple[str, ...] | None = None
     #: Replaces the image's CMD.
     args: tuple[str, ...] | None = None
-    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     user: str | None = None
     working_dir: str | None = None
     tty: bool = False
+    #: Its standard input stays open.
+    stdin: bool = False
     stop_signal: str | None = None
+    #: Seconds; None leaves it to who stops the container.
+    stop_timeout: int | None = None
+    healthcheck: Healthcheck | None = None
+    tmpfs: tuple[Tmpfs, ...] = ()
+    files: tuple[File, ...] = ()
+    #: Nothing but tmpfs and volumes can be written.
+    read_only: bool = False
+    sysctls: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ulimits: tuple[Ulimit, ...] = ()
 
 
-def from_metadata(metadata: Mapping[str, str], os_command_line: str | None = None) -> Process:
-    """Read the server's metadata and the image's command line.
-
-    :param metadata: all of the server's metadata; keys without the prefix
-        ``container:`` are none of our business.
-    :param os_command_line: the Glance image property, split as a shell would;
-        it gives the arguments of the image's entry point.
-    :raises errors.InvalidSpec: a key is unknown or a value does not fit.
-    """
-    values: dict[str, Any] = {}
-    env: dict[str, str] = {}
-    if os_command_line:
-        values['args'] = _words('image property os_command_line', os_command_line)
-    for key, text in sorted(metadata.items()):
-        if key.startswith(ENV_PREFIX):
-            name = key.removeprefix(ENV_PREFIX)
-            if not _ENV_NAME.match(name):
-                raise errors.InvalidSpec(
-                    f'metadata {key}', f'{name!r} is no name of an environment variable')
-            env[name] = _printable(f'metadata {key}', text)
-        elif key.startswith(PREFIX):
-            name, value = _field(key, text)
-            values[name] = value
-    return Process(env=env, **values)
+def from_config(config: Mapping[str, Any]) -> Process:
+    """The process of a configuration that keeps the rules of config_schema."""
+    values = {key: value for key, value in config.items() if key not in _CONVERTED}
+    values |= {key: convert(config[key]) for key, convert in _CONVERTED.items() if key in config}
+    return Process(**values)
 
 
-def _field(key: str, text: str) -> tuple[str, Any]:
-    name = key.removeprefix(PREFIX)
-    parse = _FIELDS.get(name)
-    if parse is None:
-        known = ', '.join([*(PREFIX + field for field in sorted(_FIELDS)), ENV_PREFIX + 'NAME'])
-        raise errors.InvalidSpec(f'metadata {key}', f'there is no such key; known are {known}')
-    return name, parse(f'metadata {key}', text)
+def _signal(value: str | int) -> str:
+    text = str(value)
+    return text if text.isdigit() or text.startswith('SIG') else f'SIG{text}'
 
 
-def _printable(where: str, text: str) -> str:
-    if '\0' in text:
-        raise errors.InvalidSpec(where, 'a NUL character cannot be passed to a process')
-    return text
+def _texts(values: Mapping[str, str | int]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
 
 
-def _words(where: str, text: str) -> tuple[str, ...]:
-    """A JSON list of strings, or words split as a shell would."""
-    _printable(where, text)
-    if text.lstrip().startswith('['):
-        try:
-            words = json.loads(text)
-        except ValueError as ex:
-            raise errors.InvalidSpec(where, f'starts with [ but is no JSON list: {ex}') from ex
-        if not all(isinstance(word, str) for word in words):
-            raise errors.InvalidSpec(where, 'every element of the list must be a string')
-    else:
-        try:
-            words = shlex.split(text)
-        except ValueError as ex:
-            raise errors.InvalidSpec(where, f'cannot be split into words: {ex}') from ex
-    if not words:
-        raise errors.InvalidSpec(where, 'is empty; leave it out to use what the image says')
-    return tuple(words)
+def _healthcheck(value: Mapping[str, Any]) -> Healthcheck:
+    command = {'command': config_schema.words(value['command'])} if 'command' in value else {}
+    return Healthcheck(**{**value, **command})
 
 
-def _user(where: str, text: str) -> str:
-    if not _USER.match(text):
-        raise errors.InvalidSpec(where, 'must be NAME, UID, NAME:GROUP or UID:GID')
-    return text
+def _tmpfs(value: Mapping[str, Any]) -> Tmpfs:
+    size = value.get('size_mb')
+    return Tmpfs(value['path'], size and size * 1024 ** 2, int(value.get('mode', '1777'), 8),
+                 value.get('exec', False))
 
 
-def _absolute_path(where: str, text: str) -> str:
-    if not text.startswith('/'):
-        raise errors.InvalidSpec(where, 'must be an absolute path')
-    return _printable(where, text)
+def _file(value: Mapping[str, Any]) -> File:
+    content = value['content'].encode()
+    if value.get('encoding') == 'base64':
+        content = base64.b64decode(content)
+    uid, _, gid = str(value.get('owner', '0')).partition(':')
+    return File(value['path'], content, int(value.get('mode', '0644'), 8), int(uid), int(gid or 0))
 
 
-def _boolean(where: str, text: str) -> bool:
-    try:
-        return bool(strutils.bool_from_string(text, strict=True))
-    except ValueError as ex:
-        raise errors.InvalidSpec(where, 'must be true or false') from ex
-
-
-def _signal(where: str, text: str) -> str:
-    name = text.upper() if text.upper().startswith('SIG') else 'SIG' + text.upper()
-    if name in signal.Signals.__members__:
-        return name
-    if text.isdigit() and 0 < int(text) < signal.NSIG:
-        return text
-    raise errors.InvalidSpec(where, 'must be a signal such as SIGTERM or 15')
-
-
-_FIELDS: Mapping[str, Callable[[str, str], Any]] = {
-    'command': _words,
-    'args': _words,
-    'user': _user,
-    'working_dir': _absolute_path,
-    'tty': _boolean,
+_CONVERTED: Mapping[str, Any] = {
+    'command': config_schema.words,
+    'args': config_schema.words,
+    'user': str,
     'stop_signal': _signal,
+    'env': _texts,
+    'sysctls': _texts,
+    'healthcheck': _healthcheck,
+    'tmpfs': lambda values: tuple(map(_tmpfs, values)),
+    'files': lambda values: tuple(map(_file, values)),
+    'ulimits': lambda values: tuple(
+        Ulimit(name, *config_schema.ulimit(value)) for name, value in values.items()),
 }

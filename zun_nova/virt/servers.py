@@ -25,6 +25,7 @@ from zun_nova import errors
 from zun_nova.vif import events
 from zun_nova.vif import plug
 from zun_nova.virt import devices
+from zun_nova.virt import flavor_config
 from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
@@ -67,7 +68,8 @@ class Servers:
 
         :raises nova.exception.ComputeResourcesUnavailable: another may.
         """
-        runtime = spec.runtime_of(instance, self._default)
+        power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
+        runtime = power.runtime or self._default.runtime
         if runtime is None:
             return
         known = self._runtime.info().runtimes

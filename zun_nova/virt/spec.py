@@ -24,7 +24,11 @@ from typing import Any
 
 from zun_nova.virt import flavor_config
 from zun_nova.virt import identity
+from zun_nova.virt import owner_config
 from zun_nova.virt import process
+
+#: System metadata in which Nova keeps the image's properties.
+_IMAGE_PREFIX = 'image_'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +90,6 @@ class ContainerSpec(process.Process):
     runtime: str | None = None
     #: NetworkSpec.name of an open network; None is no network at all.
     network: str | None = None
-    sysctls: Mapping[str, str] = dataclasses.field(default_factory=dict)
     log_max_bytes: int = 10 * 1024 * 1024
 
 
@@ -113,25 +116,23 @@ def defaults(conf: Any, host: str) -> Defaults:
     )
 
 
-def runtime_of(instance: Any, default: Defaults) -> str | None:
-    """The OCI runtime the server wants; None is the engine's default.
-
-    :raises errors.InvalidSpec: the flavor has a key that does not exist.
-    """
-    return flavor_config.from_extra_specs(instance.flavor.extra_specs).runtime or default.runtime
-
-
 def build(instance: Any, image: str, os_command_line: str | None,
           default: Defaults) -> ContainerSpec:
     """The container that this server becomes.
 
-    :param instance: Nova's Instance with flavor and metadata loaded.
+    :param instance: Nova's Instance with flavor, metadata and system metadata loaded.
     :param image: the image's reference in the engine.
     :param os_command_line: the Glance image property of that name.
     :raises errors.InvalidSpec: the owner or the flavor asks for what makes no
         container; the text names the key and the rule.
     """
-    wishes = process.from_metadata(instance.metadata, os_command_line)
+    properties = {key.removeprefix(_IMAGE_PREFIX): text
+                  for key, text in instance.system_metadata.items()
+                  if key.startswith(_IMAGE_PREFIX + owner_config.PREFIX)}
+    if os_command_line:
+        properties[owner_config.COMMAND_LINE] = os_command_line
+    wishes = process.from_config(
+        owner_config.read(instance.user_data, instance.metadata, properties))
     power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
     name = identity.container_name(instance)
     return ContainerSpec(
@@ -140,7 +141,7 @@ def build(instance: Any, image: str, os_command_line: str | None,
         limits=_limits(instance.flavor, power.pids_limit or default.pids_limit),
         security=Security(cap_drop=default.cap_drop),
         labels=identity.labels(instance, default.host, identity.ROLE_SERVER),
-        runtime=runtime_of(instance, default),
+        runtime=power.runtime or default.runtime,
         network=name,
         log_max_bytes=default.log_max_bytes,
         **vars(wishes),

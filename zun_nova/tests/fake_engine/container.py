@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 import datetime
 import functools
+import io
 import itertools
 import pathlib
 import secrets
 import struct
+import tarfile
 import threading
 from typing import Any
 
@@ -29,6 +31,8 @@ from zun_nova.tests.fake_engine import images
 from zun_nova.tests.fake_engine import program
 
 NEVER = '0001-01-01T00:00:00Z'
+# What every image has.
+_FILES = ('/etc/passwd', '/bin/sh')
 _PIECE = 16 * 1024   # Docker cuts longer lines
 # Beyond what kernels give, so that nobody's process is meant by mistake.
 _PIDS = itertools.count(2 ** 22 + 1)
@@ -58,6 +62,8 @@ class Container:
         self.started_at = self.finished_at = NEVER
         self.sandbox_key = ''
         self.messages: list[tuple[int, bytes]] = []
+        #: Content by path of what was put into it.
+        self.put: dict[str, bytes] = {}
         self.play = program.Play()
         self._condition = condition
         self._sandboxes = sandboxes
@@ -86,7 +92,9 @@ class Container:
             raise answers.Refused(400, self.error)
         self._open_sandbox()
         owner = joined or self
-        self.play = program.play(argv, bool(self.config.get('Tty')), owner.files())
+        files = {path: content.decode() for path, content in
+                 (self.image.files | self.put).items()} | owner.files()
+        self.play = program.play(argv, bool(self.config.get('Tty')), files)
         self._write(self.play.output)
         self.status, self.pid, self.exit_code, self.error = 'running', next(_PIDS), 0, ''
         self.started_at = _now()
@@ -129,6 +137,22 @@ class Container:
         self._condition.wait_for(lambda: not self.running, seconds)
         if self.running:
             self.signal('KILL')
+
+    def unpack(self, directory: str, archive: bytes) -> None:
+        """Put files into it, as Docker does where directory is one."""
+        if self.host_config.get('ReadonlyRootfs'):
+            raise answers.Refused(403, 'container rootfs is marked read-only')
+        base = pathlib.PurePosixPath(directory)
+        known = self.image.files | self.put
+        held = {parent for path in (*known, *_FILES) for parent in pathlib.PurePath(path).parents}
+        if str(base) in (*known, *_FILES):
+            raise answers.Refused(400, 'extraction point is not a directory')
+        if base not in held:
+            raise answers.Refused(404, f'Could not find the file {directory} in container')
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            for member in tar:
+                if file := tar.extractfile(member):
+                    self.put[str(base / member.name)] = file.read()
 
     def files(self) -> dict[str, str]:
         """The files the engine puts into it and into those that join its network."""

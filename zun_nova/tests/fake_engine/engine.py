@@ -67,6 +67,8 @@ class Engine:
                 ('POST', '/containers/create', self._create),
                 ('GET', '/containers/(.+)/json', self._inspect),
                 ('GET', '/containers/(.+)/logs', self._logs),
+                ('PUT', '/containers/(.+)/archive', self._unpack),
+                ('POST', '/commit', self._commit),
                 ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
                 ('DELETE', '/containers/(.+)', self._remove),
                 ('GET', '/images/json', self._list_images),
@@ -150,6 +152,17 @@ class Engine:
             raise answers.Refused(400, 'Bad parameters: you must choose at least one stream')
         return answers.Answer(
             200, known.logs(query.get('tail', 'all')), 'application/vnd.docker.raw-stream')
+
+    def _unpack(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        self.find(name).unpack(query['path'], body)
+        return answers.Answer(200)
+
+    def _commit(self, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(query['container'])
+        image = self.images.commit(
+            known.image, {key: known.config[key] for key in ('Entrypoint', 'Cmd')
+                          if known.config.get(key)}, known.put, f'{query["repo"]}:{query["tag"]}')
+        return answers.of_json({'Id': image.id}, 201)
 
     def _act(self, name: str, action: str, query: Query, body: bytes) -> answers.Answer:
         known = self.find(name)

@@ -175,7 +175,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self._send(answer)
 
-    do_POST = do_DELETE = do_HEAD = do_GET   # noqa: N815 - the base class names them so
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET   # noqa: N815 - the base class names them so
 
     def address_string(self) -> str:
         return 'unix'

@@ -18,6 +18,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import secrets
 import tarfile
 from typing import Any
 
@@ -33,6 +34,8 @@ class Image:
     #: Names of files in its layers, without directories.
     programs: frozenset[str]
     tags: set[str] = dataclasses.field(default_factory=set)
+    #: Content by path of what was put into the container it was made of.
+    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The answer to /images/NAME/json."""
@@ -80,6 +83,20 @@ class Images:
         for other in self.by_id.values():
             other.tags.discard(tag)
         image.tags.add(tag)
+
+    def commit(self, base: Image, config: dict[str, Any], files: dict[str, bytes],
+               tag: str) -> Image:
+        """Make an image of a container.
+
+        :param base: the container's image.
+        :param config: what the container says over it.
+        """
+        image = dataclasses.replace(
+            base, id=f'sha256:{secrets.token_hex(32)}', config=base.config | config, tags=set(),
+            files=base.files | files)
+        self.by_id[image.id] = image
+        self.tag(image.id, tag)
+        return image
 
     def remove(self, name: str, users: list[str]) -> list[dict[str, str]]:
         """Take the tag away, and the image when it was its last.

@@ -126,6 +126,8 @@ class ContainerInfo:
     oom_killed: bool
     #: The engine's words on why it could not start, '' when it could.
     error: str
+    #: ContainerSpec.stop_timeout.
+    stop_timeout: int | None = None
 
 
 class Runtime(abc.ABC):
@@ -154,10 +156,11 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def create(self, spec: container_spec.ContainerSpec) -> str:
-        """Make a container and leave it unstarted; returns the engine's id.
+        """Make a container with its files and leave it unstarted; returns the engine's id.
 
         Its network namespace must be open (:meth:`open_network`) unless
-        spec.network is None.
+        spec.network is None. After a failure :meth:`remove` removes what was
+        made.
 
         :raises errors.Conflict: the name is taken.
         :raises errors.NotFound: the image is not in the engine.
@@ -199,7 +202,7 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def remove(self, name: str) -> None:
-        """Kill it, remove it and its writable layer; nothing to do when absent."""
+        """Kill it, remove it and all create() made; nothing to do when absent."""
 
     @abc.abstractmethod
     def logs(self, name: str, max_bytes: int) -> bytes:

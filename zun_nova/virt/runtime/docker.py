@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import contextlib
+import dataclasses
 import pathlib
 import re
 from typing import Any
@@ -27,6 +28,7 @@ from zun_nova.virt.runtime import docker_answer
 from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
 from zun_nova.virt.runtime import docker_events
+from zun_nova.virt.runtime import docker_files
 from zun_nova.virt.runtime import docker_images
 from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
@@ -76,6 +78,15 @@ class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
             return docker_answer.container(_inspect(client, name))
 
     def create(self, spec: container_spec.ContainerSpec) -> str:
+        if not spec.files:
+            return self._create(spec)
+        if spec.read_only:
+            return self._create(dataclasses.replace(spec, image=self._image_with_files(spec)))
+        container_id = self._create(spec)
+        docker_files.put(self._engine, spec.name, spec.files)
+        return container_id
+
+    def _create(self, spec: container_spec.ContainerSpec) -> str:
         disk_quota = self._disk_quota
         if disk_quota is None:
             disk_quota = self.info().capabilities.disk_quota
@@ -84,6 +95,19 @@ class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
                 docker_request.container(spec, disk_quota), spec.name)
         container_id: str = answer['Id']
         return container_id
+
+    def _image_with_files(self, spec: container_spec.ContainerSpec) -> str:
+        """Docker puts no files into read-only containers, so they go into an image."""
+        name, image = _builder(spec.name), _image_of(spec.name)
+        with self._engine.ask(f'create container {name}') as client:
+            client.create_container_from_config(docker_request.builder(spec), name)
+        with self._engine.ask(f'inspect container {name}') as client:
+            docker_files.refuse_volumes(_inspect(client, name), spec.files)
+        docker_files.put(self._engine, name, spec.files)
+        with self._engine.ask(f'make an image of container {name}') as client:
+            client.commit(name, *image.split(':'))
+        self._engine.remove_container(name)
+        return image
 
     def start(self, name: str) -> None:
         operation = f'start container {name}'
@@ -129,12 +153,12 @@ class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
                 raise
 
     def remove(self, name: str) -> None:
-        try:
+        with contextlib.suppress(errors.NotFound):
             with self._engine.ask(f'remove container {name}') as client:
                 _exact(client, name)
-        except errors.NotFound:
-            return
-        self._engine.remove_container(name)
+            self._engine.remove_container(name)
+        self._engine.remove_container(_builder(name))
+        self.remove_image(_image_of(name))
 
     def logs(self, name: str, max_bytes: int) -> bytes:
         with self._engine.ask(f'read the output of container {name}') as client:
@@ -171,6 +195,16 @@ class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
             for chunk in chunks:
                 tail.feed(chunk)
         return tail
+
+
+def _builder(name: str) -> str:
+    """The container in which the image of a read-only container with files is made."""
+    return f'{name}-files'
+
+
+def _image_of(name: str) -> str:
+    """That image."""
+    return f'zun-nova/files:{name}'
 
 
 def _inspect(client: Any, name: str) -> Mapping[str, Any]:

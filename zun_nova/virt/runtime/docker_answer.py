@@ -65,6 +65,7 @@ def container(answer: Mapping[str, Any]) -> base.ContainerInfo:
         exit_code=None if running or state['FinishedAt'] == _NEVER else state['ExitCode'],
         oom_killed=state['OOMKilled'],
         error=state['Error'],
+        stop_timeout=answer['Config'].get('StopTimeout'),
     )
 
 

@@ -71,6 +71,8 @@ class Engine:
         """
         url = f'{client.base_url}/v{client.api_version}{path}'
         with client.request(method, url, stream=True, timeout=self.timeout, **options) as response:
+            if not response.ok:
+                _ = response.content   # the engine's words; closed, there is no reading them
             response.raise_for_status()
             yield response
 

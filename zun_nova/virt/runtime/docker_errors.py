@@ -45,7 +45,8 @@ START_KINDS: Mapping[int, type[errors.EngineError]] = {
 
 # Refusals of a create request that Docker answers with 500.
 _REFUSED = re.compile(
-    r'is not a directory|--storage-opt|invalid --security-opt|invalid volume|invalid mount')
+    r'not a directory|cannot overwrite directory|--storage-opt|invalid --security-opt'
+    r'|invalid volume|invalid mount')
 
 # OCI runtimes say why a process did not start in their own words: runc, crun, runsc.
 _CAUSES = [(re.compile(pattern), words) for pattern, words in (
@@ -62,6 +63,16 @@ _CAUSES = [(re.compile(pattern), words) for pattern, words in (
     (r'unable to find group ([^:]*):', 'its group {0!r} is not in /etc/group of the image'),
     (r'sysctl "([^"]*)" is not in a separate kernel namespace',
      'its sysctl {0} would change the whole host'),
+    (r'write /proc/sys/([^:]*): invalid argument',
+     'the kernel refuses the value of its sysctl {0}'),
+    (r'cannot overwrite directory \\?"([^"\\]*)', 'its file {0} is a directory in the image'),
+    (r'extraction point is not a directory|lstat .*: not a directory',
+     'what the image has on the way to one of its files is no directory'),
+    (r'error setting rlimit', 'one of its ulimits is more than this host allows'),
+    (r'Minimum memory limit allowed is (\S+)',
+     'the flavor has less memory than a container needs ({0}); choose one with more'),
+    (r'OOM-killed \(memory limit too low',
+     'the flavor has too little memory to start the process; choose one with more'),
     (r'[Nn]o command specified', 'neither the image nor its owner names a command'),
 )]
 

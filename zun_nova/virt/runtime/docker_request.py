@@ -17,9 +17,11 @@ https://docs.docker.com/engine/api/v1.41/#tag/Container/operation/ContainerCreat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 
 # Output is kept in two files, so that half of it is left right after a rotation.
@@ -52,8 +54,8 @@ def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str,
         'Env': [f'{name}={value}' for name, value in spec.env.items()],
         'Labels': dict(spec.labels),
         'Tty': spec.tty,
-        # So that a console can be attached later.
-        'OpenStdin': spec.tty,
+        # With a terminal, so that a console can be attached later.
+        'OpenStdin': spec.tty or spec.stdin,
         'HostConfig': _host_config(spec, disk_quota),
     }
     request |= _given({
@@ -62,8 +64,24 @@ def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str,
         'User': spec.user,
         'WorkingDir': spec.working_dir,
         'StopSignal': spec.stop_signal,
+        'StopTimeout': spec.stop_timeout,
+        'Healthcheck': spec.healthcheck and _healthcheck(spec.healthcheck),
     })
     return request
+
+
+def builder(spec: container_spec.ContainerSpec) -> dict[str, Any]:
+    """The request for a container that never runs, to make another image of the spec's.
+
+    What a commit takes from it into the image must be what the spec says
+    anyway, or the image's own.
+    """
+    return _given({
+        'Image': spec.image,
+        'Entrypoint': _listed(spec.command),
+        'Cmd': _listed(spec.args),
+        'HostConfig': {'NetworkMode': 'none', 'LogConfig': {'Type': 'none', 'Config': {}}},
+    })
 
 
 def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
@@ -110,7 +128,11 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[s
         'Privileged': False,
         'CapDrop': list(spec.security.cap_drop),
         'SecurityOpt': ['no-new-privileges'] if spec.security.no_new_privileges else [],
+        'ReadonlyRootfs': spec.read_only,
+        'Tmpfs': _tmpfs(spec.tmpfs),
         'Sysctls': dict(spec.sysctls),
+        'Ulimits': [{'Name': limit.name, 'Soft': limit.soft, 'Hard': limit.hard}
+                    for limit in spec.ulimits],
         'LogConfig': _log_config(spec.log_max_bytes),
     }
     return config | _limits(spec.limits, disk_quota) | _given({'Runtime': spec.runtime})
@@ -128,6 +150,29 @@ def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:
     if disk_quota and limits.disk_bytes:
         config['StorageOpt'] = {'size': str(limits.disk_bytes)}
     return config
+
+
+def _healthcheck(check: process.Healthcheck) -> dict[str, Any]:
+    """What is left out is the image's; times are in nanoseconds."""
+    if check.disabled:
+        return {'Test': ['NONE']}
+    seconds = {'Interval': check.interval, 'Timeout': check.timeout,
+               'StartPeriod': check.start_period}
+    return _given({
+        'Test': None if check.command is None else ['CMD', *check.command],
+        'Retries': check.retries,
+    }) | {name: value * 10 ** 9 for name, value in _given(seconds).items()}
+
+
+def _tmpfs(mounts: Iterable[process.Tmpfs]) -> dict[str, str]:
+    """Options of mount(8) by path; the engine adds nosuid and nodev."""
+    made = {}
+    for mount in mounts:
+        options = ['exec' if mount.exec else 'noexec', f'mode={mount.mode:o}']
+        if mount.size_bytes is not None:
+            options.append(f'size={mount.size_bytes}')
+        made[mount.path] = ','.join(options)
+    return made
 
 
 def _log_config(max_bytes: int) -> dict[str, Any]:

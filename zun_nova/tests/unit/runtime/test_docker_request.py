@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import testtools
 
+from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import docker_request
 
@@ -42,6 +43,7 @@ class ContainerTest(testtools.TestCase):
             ('user', 'User', '1:2', '1:2'),
             ('working_dir', 'WorkingDir', '/x', '/x'),
             ('stop_signal', 'StopSignal', 'SIGINT', 'SIGINT'),
+            ('stop_timeout', 'StopTimeout', 7, 7),
         ):
             self.assertNotIn(key, request())
             self.assertEqual(wanted, request(**{field: value})[key])
@@ -53,9 +55,35 @@ class ContainerTest(testtools.TestCase):
              for key in ('Image', 'Env', 'Labels')})
 
     def test_a_terminal_has_an_input(self):
-        for tty in (True, False):
-            made = request(tty=tty)
-            self.assertEqual((tty, tty), (made['Tty'], made['OpenStdin']))
+        for tty, stdin, wanted in ((True, False, (True, True)), (False, False, (False, False)),
+                                   (False, True, (False, True))):
+            made = request(tty=tty, stdin=stdin)
+            self.assertEqual(wanted, (made['Tty'], made['OpenStdin']))
+
+    def test_health_check(self):
+        self.assertNotIn('Healthcheck', request())
+        for check, wanted in (
+            (process.Healthcheck(disabled=True), {'Test': ['NONE']}),
+            (process.Healthcheck(interval=2), {'Interval': 2_000_000_000}),
+            (process.Healthcheck(('nc', 'x'), 1, 2, 3, 4),
+             {'Test': ['CMD', 'nc', 'x'], 'Interval': 10 ** 9, 'Timeout': 2 * 10 ** 9,
+              'StartPeriod': 3 * 10 ** 9, 'Retries': 4}),
+        ):
+            self.assertEqual(wanted, request(healthcheck=check)['Healthcheck'])
+
+    def test_file_systems(self):
+        self.assertIs(False, request()['HostConfig']['ReadonlyRootfs'])
+        config = request(read_only=True, tmpfs=(
+            process.Tmpfs('/a'), process.Tmpfs('/b', 1024, 0o755, True)))['HostConfig']
+        self.assertIs(True, config['ReadonlyRootfs'])
+        self.assertEqual({'/a': 'noexec,mode=1777', '/b': 'exec,mode=755,size=1024'},
+                         config['Tmpfs'])
+
+    def test_kernel_parameters(self):
+        config = request(ulimits=(process.Ulimit('nofile', 5, -1),),
+                         sysctls={'kernel.sem': '1'})['HostConfig']
+        self.assertEqual([{'Name': 'nofile', 'Soft': 5, 'Hard': -1}], config['Ulimits'])
+        self.assertEqual({'kernel.sem': '1'}, config['Sysctls'])
 
     def test_limits(self):
         config = request()['HostConfig']

@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from oslotest import base
 
 from zun_nova import errors
@@ -61,6 +63,19 @@ class BuildTest(base.BaseTestCase):
         built = self.build(metadata={'container:args': 'a b', 'container:env:X': '1', 'k': 'v'})
         self.assertEqual(('a', 'b'), built.args)
         self.assertEqual({'X': '1'}, built.env)
+
+    def test_document_goes_before_metadata_and_those_before_the_image(self) -> None:
+        document = base64.b64encode(b'#container-config\nargs: [document]\n').decode()
+        built = self.build(
+            user_data=document,
+            metadata={'container:args': 'metadata', 'container:user': 'metadata'},
+            system_metadata={'image_container:user': 'image', 'image_container:tty': 'true',
+                             'image_base_image_ref': 'x', 'container:tty': 'no image property'})
+        self.assertEqual((('document',), 'metadata', True), (built.args, built.user, built.tty))
+
+    def test_command_line_of_the_image(self) -> None:
+        built = spec.build(fakes.instance(), 'zun-nova/glance:x', 'a "b c"', DEFAULTS)
+        self.assertEqual(('a', 'b c'), built.args)
 
     def test_flavor_decides_runtime_and_pids(self) -> None:
         extra_specs = {'container:runtime': 'runsc', 'container:pids_limit': '10',
