@@ -62,8 +62,9 @@ class ContainerTest(base.CloudTest):
         self.console_with(server, 'salve from 65534 in /tmp')
 
     def test_image_command_line(self) -> None:
-        image = self.image(config={'Entrypoint': ['/bin/echo'], 'Cmd': ['unused']},
-                           properties={'os_command_line': 'said by "the image"'})
+        line = """'echo said by "the image"; sleep 1000'"""
+        image = self.image(config={'Entrypoint': ['/bin/sh', '-c'], 'Cmd': ['unused']},
+                           properties={'os_command_line': line})
         self.console_with(self.boot(image), 'said by the image')
 
     def test_labels_tell_whose_it_is(self) -> None:
