@@ -31,7 +31,7 @@ class NetworkTest(base.CloudTest):
     def boot_once(self, command: list[str]) -> Any:
         """A server whose process is this command; it may have ended already."""
         image = self.image(config={'Cmd': command})
-        return self.boot(image)
+        return self.boot(image, status='SHUTOFF')
 
     def test_first_instruction_sees_address_mac_and_mtu(self) -> None:
         server = self.boot_once(FIRST)
@@ -54,7 +54,8 @@ class NetworkTest(base.CloudTest):
             self.console_with(server, f'default via {subnets[version].gateway_ip} dev eth0')
 
     def test_host_name_addresses_and_name_servers(self) -> None:
-        server = self.boot(self.image('hostname; cat /etc/hosts /etc/resolv.conf; echo end'))
+        image = self.image('hostname; cat /etc/hosts /etc/resolv.conf; echo end')
+        server = self.boot(image, status='SHUTOFF')
         lines = self.console_with(server, '\nend').splitlines()
         self.assertEqual(server.name, lines[0])
         for fixed in self.port_of(server).fixed_ips:
