@@ -29,7 +29,7 @@ class NetworkTest(base.CloudTest):
         return next(iter(self.demo.network.ports(device_id=server.id)))
 
     def boot_once(self, command: list[str]) -> Any:
-        """A server whose process is this command; it may have ended already."""
+        """A server whose process was this command and has ended."""
         image = self.image(config={'Cmd': command})
         return self.boot(image, status='SHUTOFF')
 
