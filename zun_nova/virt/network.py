@@ -21,6 +21,9 @@ from zun_nova.virt import identity
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
 
+#: HOST_NAME_MAX of Linux.
+_HOSTNAME_MAX = 64
+
 
 class Networks:
     """Opens and closes the networks of one host's servers.
@@ -56,9 +59,13 @@ class Networks:
 
 def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpec:
     """What the engine must know of the server's network."""
+    short, _, domain = instance.hostname.partition('.')
     return spec.NetworkSpec(
         name=identity.container_name(instance),
-        hostname=instance.hostname,
+        # Users may ask for a qualified name, and the kernel takes no longer ones.
+        hostname=instance.hostname if len(instance.hostname) <= _HOSTNAME_MAX else short,
+        aliases=(instance.hostname, short) if domain else (),
+        dns_search=(domain,) if domain else (),
         labels=identity.labels(instance, host, identity.ROLE_NETWORK),
         dns_servers=_dns_servers(network_info),
         addresses=_addresses(network_info),

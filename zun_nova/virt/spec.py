@@ -72,8 +72,10 @@ class NetworkSpec:
     #: all means none: never those of the compute host.
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
-    #: The server's own addresses, for its name in the hosts file.
+    #: The server's own addresses, for its names in the hosts file.
     addresses: tuple[str, ...] = ()
+    #: What the hosts file calls it besides its host name.
+    aliases: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,9 @@ def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
             # resolver this one says the same as an empty file.
             'Dns': list(network.dns_servers) or ['127.0.0.1'],
             'DnsSearch': list(network.dns_search),
-            'ExtraHosts': [f'{network.hostname}:{address}' for address in network.addresses],
+            'ExtraHosts': [
+                f'{name}:{address}' for address in network.addresses
+                for name in dict.fromkeys((network.hostname, *network.aliases))],
             'IpcMode': 'none',
             'ReadonlyRootfs': True,
             'CapDrop': ['ALL'],

@@ -37,7 +37,8 @@ from zun_cloud import settings as cloud_settings  # noqa: E402
 
 from zun_nova.tests.functional.cloud import host  # noqa: E402
 
-TIMEOUT = 90
+#: Seconds for what a cloud does in a few when its machine has nothing else to do.
+TIMEOUT = 180
 
 
 class CloudTest(base.BaseTestCase):
@@ -158,7 +159,7 @@ class CloudTest(base.BaseTestCase):
 
     # -- waiting
 
-    def eventually(self, happened: Callable[[], bool], what: str, timeout: float = 30) -> None:
+    def eventually(self, happened: Callable[[], bool], what: str, timeout: float = 90) -> None:
         deadline = time.monotonic() + timeout
         while not happened():
             if time.monotonic() > deadline:

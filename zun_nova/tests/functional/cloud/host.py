@@ -53,6 +53,13 @@ class ComputeHost:
         pid = self.container(server_id)['State']['Pid']
         return self.run('nsenter', f'--net=/proc/{pid}/ns/net', *command)
 
+    def start_in_server(self, server_id: str, *command: str) -> subprocess.Popen[str]:
+        """Start a program of the host in the network of a server, in the background."""
+        pid = self.container(server_id)['State']['Pid']
+        return subprocess.Popen(
+            self._host.inside('nsenter', f'--net=/proc/{pid}/ns/net', *command),
+            stdout=subprocess.PIPE, text=True)
+
     def traces(self) -> set[str]:
         """Everything that servers consist of on this host: kind, host and name."""
         rows = self.engine.containers(all=True, filters={

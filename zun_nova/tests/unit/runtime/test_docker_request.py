@@ -140,6 +140,13 @@ class HolderTest(testtools.TestCase):
             made['Hostname'], made['Labels'], made['Image'], made['HostConfig']['Dns'],
             made['HostConfig']['DnsSearch'], made['HostConfig']['NetworkMode']))
 
+    def test_all_names_stand_in_the_hosts_file_once(self):
+        made = docker_request.holder(container_spec.NetworkSpec(
+            'nova-1', 'web.a.test', addresses=('10.0.0.5', 'fd00::5'),
+            aliases=('web.a.test', 'web')), 'holder:1')
+        self.assertEqual(['web.a.test:10.0.0.5', 'web:10.0.0.5',
+                          'web.a.test:fd00::5', 'web:fd00::5'], made['HostConfig']['ExtraHosts'])
+
     def test_it_can_do_nothing(self):
         config = docker_request.holder(
             container_spec.NetworkSpec('nova-1', 'web'), 'holder:1')['HostConfig']
