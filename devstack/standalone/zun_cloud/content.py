@@ -136,20 +136,14 @@ def wait_hosts(
     :param started: hosts, with the time their nova-compute was started: Nova calls a service
         up for a minute after its last sign of life.
     """
-    missing = dict(started)
-    deadline = time.monotonic() + timeout
-    while missing:
-        if time.monotonic() > deadline:
-            names = ', '.join(sorted(missing))
-            raise errors.CloudError(f'compute hosts not up after {timeout:.0f} s: {names}')
+    def signs() -> typing.Iterator[tuple[str, float]]:
         # Without details: those would ask every compute host for its uptime.
         known = {item.name for item in admin.compute.hypervisors(details=False)}
         for item in admin.compute.services(binary='nova-compute'):
-            seen = _seconds(item.updated_at)
-            if item.state == 'up' and item.host in known and seen >= missing.get(item.host, seen):
-                missing.pop(item.host, None)
-        if missing:
-            time.sleep(0.3)
+            if item.state == 'up' and item.host in known:
+                yield item.host, _seconds(item.updated_at)
+
+    _wait_for_signs('compute hosts not up', started, signs, timeout)
 
 
 def wait_agents(
@@ -159,16 +153,34 @@ def wait_agents(
 
     :param started: programs and hosts, with the time each was started.
     """
+    def signs() -> typing.Iterator[tuple[str, float]]:
+        for item in admin.network.agents():
+            if item.is_alive:
+                yield f'{item.binary} on {item.host}', _seconds(item.last_heartbeat_at)
+
+    named = {f'{program} on {host}': when for (program, host), when in started.items()}
+    _wait_for_signs('network agents not alive', named, signs, timeout)
+
+
+def _wait_for_signs(
+    failure: str,
+    started: typing.Mapping[str, float],
+    signs: typing.Callable[[], typing.Iterable[tuple[str, float]]],
+    timeout: float,
+) -> None:
+    """Wait until each has given a sign of life since it was started.
+
+    :param signs: names of those that are well, and when each gave its last sign.
+    """
     missing = dict(started)
     deadline = time.monotonic() + timeout
     while missing:
         if time.monotonic() > deadline:
-            names = ', '.join(sorted(f'{program} on {host}' for program, host in missing))
-            raise errors.CloudError(f'network agents not alive after {timeout:.0f} s: {names}')
-        for item in admin.network.agents():
-            key = (item.binary, item.host)
-            if item.is_alive and _seconds(item.last_heartbeat_at) >= missing.get(key, 0):
-                missing.pop(key, None)
+            names = ', '.join(sorted(missing))
+            raise errors.CloudError(f'{failure} after {timeout:.0f} s: {names}')
+        for name, seen in signs():
+            if seen >= missing.get(name, seen):
+                missing.pop(name, None)
         if missing:
             time.sleep(0.3)
 

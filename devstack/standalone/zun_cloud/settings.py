@@ -159,8 +159,8 @@ class Settings:
     def listen(self) -> tuple[str, ...]:
         """The addresses services listen on; the last one every compute host reaches.
 
-        With one host too: services keep the catalogue they got with a token, so a change of
-        the internal URLs would have to wait for no service and no service for it.
+        With one host too: services keep the catalogue they got with a token, so the internal
+        URLs must not change with the number of hosts.
         """
         return ('127.0.0.1', self.management_address(1))
 
