@@ -101,7 +101,7 @@ def _plug(owner: Any, vif: _Vif, netns_path: str) -> None:
         # and never looks at a new one of the same name, unless the port is
         # removed first. Removing a port that is not there costs little.
         with _as_vif_error(nic.port_id, 'clear its port on the switch'):
-            os_vif.unplug(port, owner)
+            _off_switch(port, owner)
         with _as_vif_error(nic.port_id, f'make the veth {nic.host_device}'):
             privileged.create(wire, netns_path)
     with _as_vif_error(nic.port_id, f'plug {nic.host_device} into the switch'):
@@ -120,10 +120,19 @@ def _unplug(owner: Any, vif: _Vif) -> None:
     try:
         if port is not None:
             with _as_vif_error(vif['id'], f'unplug {device} from the switch'):
-                os_vif.unplug(port, owner)
+                _off_switch(port, owner)
     finally:
         with _as_vif_error(vif['id'], f'delete the link {device}'):
             privileged.delete(device)
+
+
+def _off_switch(port: Any, owner: Any) -> None:
+    try:
+        os_vif.unplug(port, owner)
+    except os_vif_exception.UnplugException:
+        # The kernel takes the veth away some time after its namespace died: it may have gone
+        # between os-vif's look at it and its deletion. Another fault comes again.
+        os_vif.unplug(port, owner)
 
 
 @contextlib.contextmanager

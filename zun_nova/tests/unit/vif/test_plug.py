@@ -157,10 +157,16 @@ class TestFailures(PlugCase):
 
     def test_unplug_tries_everything(self) -> None:
         self.plug()
-        self.fail(os_vif, 'unplug', os_vif_exception.UnplugException(vif='x', err='gone'), 1)
+        self.fail(os_vif, 'unplug', os_vif_exception.UnplugException(vif='x', err='gone'), 2)
         with self.assertLogs(plug.LOG.logger), self.assertRaises(errors.VifError) as caught:
             self.unplug()
         self.assertEqual(A, caught.exception.port_id)
+        self.assertEqual({}, self.wiring.wired)
+
+    def test_link_vanishes_while_it_is_unplugged(self) -> None:
+        self.plug()
+        self.fail(os_vif, 'unplug', os_vif_exception.UnplugException(vif='x', err='gone'), 1)
+        self.unplug()
         self.assertEqual({}, self.wiring.wired)
 
     def test_announcing_never_fails(self) -> None:
