@@ -19,6 +19,11 @@ tenant's addresses and routes are never on the host::
     host                                  server's namespace
     br-int ── tapXXXXXXXX-XX ═══ veth ═══ eth0 (MAC, MTU, addresses, routes)
 
+Where iptables filter a port (ML2/OVS, firewall iptables_hybrid), os-vif puts a
+Linux bridge in between::
+
+    br-int ── qvoXXXXXXXX-XX ═══ qvbXXXXXXXX-XX ── qbrXXXXXXXX-XX ── tapXXXXXXXX-XX
+
 The driver uses ``plug`` (plug_all, announce_all, unplug_all) and ``events``
 (wait_plugged). ``privileged`` is all that runs as root. Import nothing of
 Nova here: the privileged daemon loads this package too.

@@ -34,11 +34,15 @@ ALIAS_PREFIX = 'zun-nova port '
 
 
 def is_wired(nic: model.Nic, netns_path: str) -> bool:
-    """Whether both ends exist and the inner one is in this namespace."""
+    """Whether both ends exist and the inner one is in this namespace.
+
+    If there is a bridge between it and the switch, that must be complete too:
+    os-vif repairs none that an interruption left in parts.
+    """
     with pyroute2.IPRoute() as ipr:
         host = find(ipr, nic.host_device)
-    if host is None or not _is_veth(host):
-        return False
+        if host is None or not _is_veth(host) or not _is_bridged(ipr, nic, host):
+            return False
     return namespace.run(netns_path, peer.is_peer, host.get('link'), host['index'])
 
 
@@ -65,10 +69,11 @@ def create(nic: model.Nic, netns_path: str) -> None:
 def configure(nic: model.Nic, netns_path: str) -> None:
     """Make both ends what the port says: up, named, addressed, routed.
 
-    :raises LookupError: there is no such pair.
+    :raises LookupError: there is no such pair, or not the bridge it belongs to.
     """
     with pyroute2.IPRoute() as ipr:
         host = _set_host_end(ipr, nic)
+        _set_bridge(ipr, nic, host)
     namespace.run(netns_path, peer.configure, nic, host.get('link'))
 
 
@@ -123,3 +128,23 @@ def _set_host_end(ipr: pyroute2.IPRoute, nic: model.Nic) -> Any:
     if actual != ('up', nic.mtu, alias):
         ipr.link('set', index=host['index'], state='up', mtu=nic.mtu, ifalias=alias)
     return host
+
+
+def _is_bridged(ipr: pyroute2.IPRoute, nic: model.Nic, host: Any) -> bool:
+    """Whether the host end and the way to the switch are in the NIC's bridge, if it has one."""
+    if nic.bridge is None:
+        return True
+    bridge, uplink = find(ipr, nic.bridge), find(ipr, nic.uplink)
+    return (bridge is not None and uplink is not None
+            and host.get('master') == uplink.get('master') == bridge['index'])
+
+
+def _set_bridge(ipr: pyroute2.IPRoute, nic: model.Nic, host: Any) -> None:
+    """Put the host end into the NIC's bridge, if it has one."""
+    if nic.bridge is None:
+        return
+    bridge = find(ipr, nic.bridge)
+    if bridge is None:
+        raise LookupError(f'there is no bridge {nic.bridge}')
+    if host.get('master') != bridge['index']:
+        ipr.link('set', index=host['index'], master=bridge['index'])

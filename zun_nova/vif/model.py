@@ -73,6 +73,13 @@ class Nic:
     #: What the other end is called until it is given its ethN.
     peer_device: str
     dns: tuple[str, ...] = ()
+    #: The Linux bridge between that end and the switch; None: there is none.
+    bridge: str | None = None
+
+    @property
+    def uplink(self) -> str:
+        """The bridge's end of the veth pair to the switch, as os-vif calls it."""
+        return _device('qvb', self.port_id)
 
     @property
     def has_ipv6(self) -> bool:
@@ -98,6 +105,20 @@ def host_device(port_id: str) -> str:
     return name
 
 
+def switch_device(port_id: str) -> str:
+    """Name of the switch's end of the veth pair that leads to a port's bridge."""
+    return _device('qvo', port_id)
+
+
+def host_devices(port_id: str) -> tuple[str, ...]:
+    """Names of all links on the host that a port may have, whichever way it is plugged."""
+    return host_device(port_id), switch_device(port_id), _device('qbr', port_id)
+
+
+def _device(prefix: str, port_id: str) -> str:
+    return f'{prefix}{port_id}'[:kuryr_constants.NIC_NAME_LEN]
+
+
 def nic(vif: Mapping[str, Any]) -> Nic:
     """Translate a VIF (nova.network.model.VIF, or a dict of its shape)."""
     port_id = vif['id']
@@ -113,7 +134,13 @@ def nic(vif: Mapping[str, Any]) -> Nic:
         host_device=host_device(port_id),
         peer_device=kuryr_utils.get_veth_pair_names(port_id)[1],
         dns=tuple(dict.fromkeys(server['address'] for s in subnets for server in s['dns'])),
+        bridge=_device('qbr', port_id) if _is_hybrid(vif) else None,
     )
+
+
+def _is_hybrid(vif: Mapping[str, Any]) -> bool:
+    """Whether iptables are to filter the port's traffic, which they can on a Linux bridge."""
+    return bool((vif.get('details') or {}).get('ovs_hybrid_plug'))
 
 
 def _interfaces(subnets: Iterable[Mapping[str, Any]]) -> Iterator[_Interface]:

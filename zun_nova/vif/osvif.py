@@ -19,6 +19,7 @@ from typing import Any
 
 from nova.network import model as network_model
 from nova.network import os_vif_util
+from os_vif.objects import vif as vif_objects
 
 from zun_nova import errors
 from zun_nova.vif import model
@@ -33,13 +34,9 @@ _UNSUPPORTED = (
     'vif type {type!r} with vnic type {vnic!r} cannot be wired to a container; use ports of '
     "vnic type 'normal' that ML2/OVN or ML2/Open vSwitch binds as vif type 'ovs'.")
 
-_HYBRID = (
-    'hybrid plugging is not supported; set firewall_driver = openvswitch for '
-    'neutron-openvswitch-agent.')
-
 
 def from_nova(vif: Mapping[str, Any]) -> Any:
-    """The os-vif object that plugs this VIF's host end.
+    """The os-vif object that plugs this VIF's host end; a VIFBridge when it is hybrid.
 
     :raises errors.VifError: it cannot be plugged; the reason names the cure.
     """
@@ -55,6 +52,19 @@ def from_nova(vif: Mapping[str, Any]) -> Any:
     return result
 
 
+def switch_port(port: Any) -> Any:
+    """The switch's part of a hybrid port, as a port of its own.
+
+    os-vif makes it only together with the veth pair it belongs to; plugged in
+    this form it comes back after the switch has lost it.
+    """
+    return vif_objects.VIFOpenVSwitch(
+        id=port.id, address=port.address, network=port.network, plugin=port.plugin,
+        vif_name=model.switch_device(port.id), port_profile=port.port_profile,
+        has_traffic_filtering=port.has_traffic_filtering,
+        preserve_on_delete=port.preserve_on_delete, active=port.active)
+
+
 def _check(vif: Mapping[str, Any]) -> None:
     kind = vif['type']
     vnic = vif.get('vnic_type', network_model.VNIC_TYPE_NORMAL)
@@ -62,5 +72,3 @@ def _check(vif: Mapping[str, Any]) -> None:
         raise errors.VifError(vif['id'], _UNBOUND.format(type=kind))
     if kind != network_model.VIF_TYPE_OVS or vnic != network_model.VNIC_TYPE_NORMAL:
         raise errors.VifError(vif['id'], _UNSUPPORTED.format(type=kind, vnic=vnic))
-    if vif['details'].get(network_model.VIF_DETAILS_OVS_HYBRID_PLUG, False):
-        raise errors.VifError(vif['id'], _HYBRID)

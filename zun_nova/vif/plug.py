@@ -106,24 +106,28 @@ def _plug(owner: Any, vif: _Vif, netns_path: str) -> None:
             privileged.create(wire, netns_path)
     with _as_vif_error(nic.port_id, f'plug {nic.host_device} into the switch'):
         os_vif.plug(port, owner)
+        if nic.bridge:
+            os_vif.plug(osvif.switch_port(port), owner)
     with _as_vif_error(nic.port_id, f'configure it in namespace {netns_path}'):
         privileged.configure(wire, netns_path)
 
 
 def _unplug(owner: Any, vif: _Vif) -> None:
     device = model.host_device(vif['id'])
+    devices: tuple[str, ...] = (device,)
     try:
         port = osvif.from_nova(vif)
     except errors.VifError:
-        # Never plugged by this driver; a veth may have been left all the same.
-        port = None
+        # It lost its binding; links may have been left all the same.
+        port, devices = None, model.host_devices(vif['id'])
     try:
         if port is not None:
             with _as_vif_error(vif['id'], f'unplug {device} from the switch'):
                 _off_switch(port, owner)
     finally:
-        with _as_vif_error(vif['id'], f'delete the link {device}'):
-            privileged.delete(device)
+        with _as_vif_error(vif['id'], f"delete the link {' or '.join(devices)}"):
+            for device in devices:
+                privileged.delete(device)
 
 
 def _off_switch(port: Any, owner: Any) -> None:

@@ -21,6 +21,7 @@ import unittest
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import plug
+from zun_nova.vif import privileged
 
 _SKIP = hosts.missing()
 
@@ -86,3 +87,35 @@ class WiringCase(unittest.TestCase):
     def assert_talk(self, one: Server, number: int = 12) -> None:
         for address in (f'10.7.0.{number}', f'fd07::{number}'):
             self.assertTrue(one.netns.ping(address), address)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class KilledAfter:
+    """Lets as many of the privileged and os-vif calls happen, then kills."""
+
+    NAMES = ('is_wired', 'create', 'configure', 'delete')
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def __enter__(self) -> None:
+        self._saved = [(privileged, name, getattr(privileged, name)) for name in self.NAMES]
+        self._saved += [(plug.os_vif, name, getattr(plug.os_vif, name))
+                        for name in ('plug', 'unplug')]
+        for owner, name, func in self._saved:
+            setattr(owner, name, self._limited(func))
+
+    def __exit__(self, *_exc: object) -> None:
+        for owner, name, func in self._saved:
+            setattr(owner, name, func)
+
+    def _limited(self, func: Any) -> Any:
+        def call(*args: Any) -> Any:
+            if self._left == 0:
+                raise Killed
+            self._left -= 1
+            return func(*args)
+        return call

@@ -19,13 +19,11 @@ import os
 import subprocess
 import threading
 import time
-from typing import Any
 
 from zun_nova import errors
 from zun_nova.tests.functional.vif import base
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.vif import plug
-from zun_nova.vif import privileged
 
 
 class TestAgain(base.WiringCase):
@@ -99,14 +97,14 @@ class TestAgain(base.WiringCase):
         for steps in range(1, 5):
             with self.subTest(steps=steps):
                 one = self.server(20 + steps)
-                with _KilledAfter(steps), self.assertRaises(_Killed):
+                with base.KilledAfter(steps), self.assertRaises(base.Killed):
                     one.plug()
                 one.plug()
                 self.assertEqual(['lo', 'eth0'], list(one.links()))
                 self.assert_talk(one)
-                with _KilledAfter(steps), self.assertRaises(_Killed):
+                with base.KilledAfter(steps), self.assertRaises(base.Killed):
                     one.unplug()
-                    raise _Killed   # unplugging has fewer steps
+                    raise base.Killed   # unplugging has fewer steps
                 one.unplug()
                 self.assertEqual(['lo'], list(one.links()))
         self.assertEqual(1, len(self.host.ports()))
@@ -151,38 +149,6 @@ class TestAgain(base.WiringCase):
             thread.join()
         self.assertEqual([], failures)
         self.assert_talk(servers[0], 37)
-
-
-class _Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-class _KilledAfter:
-    """Lets as many of the privileged and os-vif calls happen, then kills."""
-
-    NAMES = ('is_wired', 'create', 'configure', 'delete')
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def __enter__(self) -> None:
-        self._saved = [(privileged, name, getattr(privileged, name)) for name in self.NAMES]
-        self._saved += [(plug.os_vif, name, getattr(plug.os_vif, name))
-                        for name in ('plug', 'unplug')]
-        for owner, name, func in self._saved:
-            setattr(owner, name, self._limited(func))
-
-    def __exit__(self, *_exc: object) -> None:
-        for owner, name, func in self._saved:
-            setattr(owner, name, func)
-
-    def _limited(self, func: Any) -> Any:
-        def call(*args: Any) -> Any:
-            if self._left == 0:
-                raise _Killed
-            self._left -= 1
-            return func(*args)
-        return call
 
 
 def _open_files() -> int:

@@ -41,6 +41,12 @@ def subnet(
         dns=[model.IP(address=address, type='dns') for address in dns], **meta)
 
 
+#: Of a port that ML2/OVS binds where the agent's firewall is iptables_hybrid.
+HYBRID = {
+    'port_filter': True, 'connectivity': 'l2', 'bridge_name': 'br-int',
+    'datapath_type': 'netdev', 'ovs_hybrid_plug': True, 'bound_drivers': {'0': 'openvswitch'}}
+
+
 def vif(
     *subnets: model.Subnet, port_id: str = PORT_ID, mac: str = MAC, mtu: int | None = 1442,
     bridge: str = 'br-int', **fields: Any,

@@ -32,6 +32,14 @@ class TestNic(unittest.TestCase):
         self.assertEqual(('tap3f2b1c9a-1d', 't_c3f2b1c9a-1d'), (nic.host_device, nic.peer_device))
         self.assertEqual(nic.host_device, model.host_device(fakes.PORT_ID))
 
+    def test_bridge(self) -> None:
+        self.assertIsNone(model.nic(fakes.vif()).bridge)
+        nic = model.nic(fakes.vif(details=fakes.HYBRID))
+        self.assertEqual(('qbr3f2b1c9a-1d', 'qvb3f2b1c9a-1d'), (nic.bridge, nic.uplink))
+        self.assertEqual(nic, model.Nic.from_wire(nic.to_wire()))
+        self.assertEqual((nic.host_device, 'qvo3f2b1c9a-1d', nic.bridge),
+                         model.host_devices(fakes.PORT_ID))
+
     def test_link(self) -> None:
         nic = model.nic(fakes.vif(mac='FA:16:3E:12:34:56'))
         self.assertEqual((fakes.PORT_ID, 'fa:16:3e:12:34:56', 1442),

@@ -16,9 +16,11 @@ import unittest
 
 import os_vif
 from os_vif import objects
+from vif_plug_ovs import ovs
 
 from zun_nova import errors
 from zun_nova.tests.unit.vif import fakes
+from zun_nova.vif import model
 from zun_nova.vif import osvif
 
 
@@ -38,6 +40,30 @@ class TestFromNova(unittest.TestCase):
         self.assertTrue(profile.create_port)
         self.assertFalse(profile.create_tap)
 
+    def test_hybrid_port(self) -> None:
+        vif = fakes.vif(details=fakes.HYBRID)
+        port = osvif.from_nova(vif)
+        self.assertIsInstance(port, objects.vif.VIFBridge)
+        self.assertEqual(('ovs', 'tap3f2b1c9a-1d'), (port.plugin, port.vif_name))
+        self.assertEqual(('br-int', 'netdev'),
+                         (port.network.bridge, port.port_profile.datapath_type))
+        # Nova, os-vif and we have the same names for its links.
+        nic = model.nic(vif)
+        self.assertEqual(nic.bridge, port.bridge_name)
+        self.assertEqual((nic.uplink, model.switch_device(port.id)),
+                         ovs.OvsPlugin.get_veth_pair_names(port))
+
+    def test_switch_port_of_hybrid_port(self) -> None:
+        port = osvif.from_nova(fakes.vif(details=fakes.HYBRID))
+        part = osvif.switch_port(port)
+        self.assertIsInstance(part, objects.vif.VIFOpenVSwitch)
+        self.assertEqual(('ovs', 'qvo3f2b1c9a-1d', 'br-int', fakes.MAC),
+                         (part.plugin, part.vif_name, part.network.bridge, part.address))
+        profile = part.port_profile
+        self.assertEqual((fakes.PORT_ID, 'netdev', True, False),
+                         (profile.interface_id, profile.datapath_type, profile.create_port,
+                          profile.create_tap))
+
     def test_what_cannot_be_plugged(self) -> None:
         table = (
             ({'type': 'binding_failed'}, 'network agent list'),
@@ -46,7 +72,6 @@ class TestFromNova(unittest.TestCase):
             ({'type': 'vhostuser'}, "vif type 'vhostuser'"),
             ({'type': 'tap'}, "vif type 'tap'"),
             ({'vnic_type': 'direct'}, "vnic type 'direct'"),
-            ({'details': {'ovs_hybrid_plug': True}}, 'firewall_driver = openvswitch'),
         )
         for fields, reason in table:
             with self.subTest(reason), self.assertRaisesRegex(errors.VifError, reason) as caught:

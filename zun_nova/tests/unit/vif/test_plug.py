@@ -76,6 +76,13 @@ class TestOrder(PlugCase):
         self.plug()
         self.assertEqual(['plug A', 'configure A', 'plug B', 'configure B'], self.calls())
 
+    def test_hybrid(self) -> None:
+        self.network_info = [fakes.vif(details=fakes.HYBRID)]
+        self.plug()
+        self.assertEqual([f'{call} A' for call in ('unplug', 'create', 'plug', 'plug',
+                                                   'configure')], self.calls())
+        self.assertEqual({'tap3f2b1c9a-1d', 'qvo3f2b1c9a-1d'}, self.wiring.switch)
+
     def test_other_namespace(self) -> None:
         self.plug()
         self.network_info.pop()
@@ -95,8 +102,9 @@ class TestOrder(PlugCase):
     def test_unplug_of_a_port_that_lost_its_binding(self) -> None:
         self.network_info[0]['type'] = 'binding_failed'
         self.unplug()
-        self.assertEqual(['delete tap3f2b1c9a-1d', 'unplug B', 'delete tap8e1b2c3d-4e'],
-                         self.calls())
+        self.assertEqual(
+            ['delete tap3f2b1c9a-1d', 'delete qvo3f2b1c9a-1d', 'delete qbr3f2b1c9a-1d',
+             'unplug B', 'delete tap8e1b2c3d-4e'], self.calls())
 
     def test_announce(self) -> None:
         plug.announce_all(self.network_info, PATH)
