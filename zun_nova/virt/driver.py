@@ -174,7 +174,7 @@ class ContainerDriver(driver.ComputeDriver):
     # -- making and removing
 
     def prepare_for_spawn(self, instance: Any) -> None:
-        with faults.building(instance):
+        with faults.preparing():
             self._servers.check_host(instance)
 
     def spawn(self, context: Any, instance: Any, image_meta: Any, injected_files: Any,

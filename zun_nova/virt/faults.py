@@ -45,6 +45,22 @@ def starting(options: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def preparing() -> Iterator[None]:
+    """Around the question whether this host can have a server.
+
+    Of what happens there Nova passes on these two: the first ends the build,
+    the second makes it try another host. All else becomes "Failure prepping
+    block device".
+    """
+    try:
+        yield
+    except errors.InvalidSpec as ex:
+        raise exception.InstanceUnacceptable(str(ex)) from ex
+    except errors.EngineError as ex:
+        raise exception.ComputeResourcesUnavailable(reason=str(ex)) from ex
+
+
+@contextlib.contextmanager
 def building(instance: Any) -> Iterator[None]:
     """Around the making of a server."""
     try:

@@ -124,8 +124,12 @@ def inventory(facts: HostFacts, ratios: Mapping[str, float],
     }
 
 
+def runtime_trait(runtime: str) -> str:
+    """The trait of hosts whose engine has this OCI runtime."""
+    return str(os_traits.normalize_name(f'CONTAINER_RUNTIME_{runtime}'))
+
+
 def traits(engine: base.EngineInfo) -> set[str]:
     """What flavors can ask of a container host with ``trait:...=required``."""
-    names = [f'ENGINE_{engine.name}', *(f'RUNTIME_{name}' for name in engine.runtimes)]
-    return {TRAIT_HOST} | {
-        os_traits.normalize_name(f'CONTAINER_{name}') for name in names}
+    return {TRAIT_HOST, os_traits.normalize_name(f'CONTAINER_ENGINE_{engine.name}'),
+            *map(runtime_trait, engine.runtimes)}

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 from typing import Any
 
 from nova import exception
@@ -30,6 +31,7 @@ from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
 from zun_nova.virt import network
+from zun_nova.virt import resources
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
 
@@ -64,18 +66,29 @@ class Servers:
         return self._runtime.list(identity.servers_of(self._default.host))
 
     def check_host(self, instance: Any) -> None:
-        """Make sure that this host can run the server.
+        """Make sure that this host has what the server's flavor asks for.
 
-        :raises nova.exception.ComputeResourcesUnavailable: another may.
+        :raises errors.InvalidSpec: it has not, and nothing in the flavor keeps
+            it to hosts that have.
+        :raises nova.exception.ComputeResourcesUnavailable: another host may.
         """
-        power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
+        extra_specs = instance.flavor.extra_specs
+        power = flavor_config.from_extra_specs(extra_specs)
+        for device in power.devices:
+            if not pathlib.Path(device.path).exists():
+                raise errors.InvalidSpec(
+                    f'flavor extra spec {flavor_config.DEVICES}',
+                    f'the host has no {device.path}; keep the flavor to hosts that have it')
         runtime = power.runtime or self._default.runtime
-        if runtime is None:
+        if runtime is None or runtime in (known := self._runtime.info().runtimes):
             return
-        known = self._runtime.info().runtimes
-        if runtime not in known:
-            raise exception.ComputeResourcesUnavailable(
-                reason=f'the engine has no OCI runtime {runtime!r}, only {", ".join(known)}')
+        reason = f'the engine has no OCI runtime {runtime!r}, only {", ".join(known)}'
+        trait = f'trait:{resources.runtime_trait(runtime)}'
+        if power.runtime is None or extra_specs.get(trait) == 'required':
+            raise exception.ComputeResourcesUnavailable(reason=reason)
+        raise errors.InvalidSpec(
+            f'flavor extra spec {flavor_config.RUNTIME}',
+            f'{reason}; install it, or set {trait}=required')
 
     def create(self, context: Any, instance: Any, image_meta: Any, network_info: Any,
                power_on: bool) -> None:

@@ -51,10 +51,18 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Security:
-    """What a container is kept from. The seccomp profile is the engine's default."""
+    """What a container is kept from, and what it may beyond others."""
 
     no_new_privileges: bool = True
+    #: Of the engine's default capabilities; names without CAP_, or ALL.
     cap_drop: tuple[str, ...] = ()
+    #: In spite of cap_drop, too.
+    cap_add: tuple[str, ...] = ()
+    #: All of the host; the others but no_new_privileges mean nothing then.
+    privileged: bool = False
+    #: No seccomp profile instead of the engine's default.
+    seccomp_unconfined: bool = False
+    devices: tuple[flavor_config.Device, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,12 +149,25 @@ def build(instance: Any, image: str, os_command_line: str | None,
         name=name,
         image=image,
         limits=_limits(instance.flavor, power.pids_limit or default.pids_limit),
-        security=Security(cap_drop=default.cap_drop),
+        security=_security(power, default),
         labels=identity.labels(instance, default.host, identity.ROLE_SERVER),
         runtime=power.runtime or default.runtime,
         network=name,
         log_max_bytes=default.log_max_bytes,
         **vars(wishes),
+    )
+
+
+def _security(power: flavor_config.FlavorConfig, default: Defaults) -> Security:
+    kept = () if flavor_config.ALL in power.cap_add else tuple(
+        name for name in default.cap_drop if name not in power.cap_add)
+    return Security(
+        no_new_privileges=power.no_new_privileges,
+        cap_drop=tuple(dict.fromkeys((*kept, *power.cap_drop))),
+        cap_add=power.cap_add,
+        privileged=power.privileged,
+        seccomp_unconfined=power.seccomp_unconfined,
+        devices=power.devices,
     )
 
 

@@ -10,13 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The directive ``container-config-reference``: the schema of #container-config as pages.
+"""Pages made of what the driver checks by.
 
-Also puts the schema itself beside the pages.
+The directive ``container-config-reference`` shows the schema of
+#container-config, which is put beside the pages too;
+``container-extra-specs`` shows the table of extra specs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import re
@@ -30,6 +33,7 @@ from sphinx.util import nodes as sphinx_nodes
 import yaml
 
 from zun_nova.virt import config_schema
+from zun_nova.virt import flavor_config
 
 _TYPES = {'string': 'text', 'boolean': 'true or false', 'integer': 'whole number',
           'number': 'number', 'array': 'list', 'object': 'keys with values'}
@@ -44,6 +48,16 @@ def lines(schema: Mapping[str, Any]) -> Iterator[str]:
             yield from ('.. code-block:: yaml', '')
             yield from textwrap.indent(yaml.safe_dump({key: example}), '   ').splitlines()
             yield ''
+
+
+def extra_specs(keys: Iterable[flavor_config.Key]) -> Iterator[str]:
+    """The table of extra specs as reStructuredText."""
+    yield from ('.. list-table::', '   :header-rows: 1', '   :widths: 30 70', '',
+                '   * - Extra spec', '     - Meaning')
+    for key in keys:
+        yield f'   * - ``{key.name}``'
+        yield f'     - {key.description} *{key.rule}*'
+    yield ''
 
 
 def _described(schema: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[str]:
@@ -97,22 +111,45 @@ def _marked_up(text: str) -> str:
     return re.sub('`([^`]+)`', r'``\1``', text)
 
 
-class Reference(rst.Directive):
-    """The directive."""
+class _Made(rst.Directive):
+    """Made of lines of reStructuredText; subclasses say which and from where."""
+
+    source: str
+
+    def made(self) -> Iterable[str]:
+        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        environment = self.state.document.settings.env
-        environment.note_dependency(str(config_schema.PATH))
+        self.state.document.settings.env.note_dependency(self.source)
         section = nodes.section()
         section.document = self.state.document
         content = statemachine.StringList()
-        for number, line in enumerate(lines(config_schema.load())):
-            content.append(line, str(config_schema.PATH), number)
+        for number, line in enumerate(self.made()):
+            content.append(line, self.source, number)
         sphinx_nodes.nested_parse_with_titles(self.state, content, section)
         return section.children
 
 
+class Reference(_Made):
+    """The directive ``container-config-reference``."""
+
+    source = str(config_schema.PATH)
+
+    def made(self) -> Iterable[str]:
+        return lines(config_schema.load())
+
+
+class ExtraSpecs(_Made):
+    """The directive ``container-extra-specs``."""
+
+    source = str(flavor_config.__file__)
+
+    def made(self) -> Iterable[str]:
+        return extra_specs(flavor_config.KEYS.values())
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.add_directive('container-config-reference', Reference)
+    app.add_directive('container-extra-specs', ExtraSpecs)
     app.config.html_extra_path.append(str(config_schema.PATH))
     return {'parallel_read_safe': True}

@@ -127,9 +127,6 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[s
         'NetworkMode': network,
         'RestartPolicy': {'Name': 'no'},
         'Init': False,
-        'Privileged': False,
-        'CapDrop': list(spec.security.cap_drop),
-        'SecurityOpt': ['no-new-privileges'] if spec.security.no_new_privileges else [],
         'ReadonlyRootfs': spec.read_only,
         'Tmpfs': _tmpfs(spec.tmpfs),
         'Sysctls': dict(spec.sysctls),
@@ -137,7 +134,21 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[s
                     for limit in spec.ulimits],
         'LogConfig': _log_config(spec.log_max_bytes),
     }
-    return config | _limits(spec.limits, disk_quota) | _given({'Runtime': spec.runtime})
+    return (config | _security(spec.security) | _limits(spec.limits, disk_quota)
+            | _given({'Runtime': spec.runtime}))
+
+
+def _security(security: container_spec.Security) -> dict[str, Any]:
+    options = {'no-new-privileges': security.no_new_privileges,
+               'seccomp=unconfined': security.seccomp_unconfined}
+    return {
+        'Privileged': security.privileged,
+        'CapAdd': list(security.cap_add),
+        'CapDrop': list(security.cap_drop),
+        'SecurityOpt': [option for option, given in options.items() if given],
+        'Devices': [{'PathOnHost': device.path, 'PathInContainer': device.path_inside,
+                     'CgroupPermissions': device.permissions} for device in security.devices],
+    }
 
 
 def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:

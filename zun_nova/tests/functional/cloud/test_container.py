@@ -100,7 +100,9 @@ class RefusalTest(base.CloudTest):
             name=self.id().rsplit('.', 1)[1], vcpus=1, ram=64, disk=1)
         self.addCleanup(self.admin.compute.delete_flavor, flavor.id)
         self.admin.compute.create_flavor_extra_specs(flavor, {'container:runtime': 'nothing'})
-        self.assertIn('Exhausted all hosts', self.fault_of(flavor=flavor.name))
+        fault = self.fault_of(flavor=flavor.name)
+        self.assertIn("no OCI runtime 'nothing', only", fault)
+        self.assertIn('trait:CUSTOM_CONTAINER_RUNTIME_NOTHING=required', fault)
 
 
 class ImageTest(base.CloudTest):

@@ -23,6 +23,7 @@ import yaml
 
 from zun_nova.virt import config_document
 from zun_nova.virt import config_schema
+from zun_nova.virt import flavor_config
 from zun_nova.virt import owner_config
 
 SOURCE = pathlib.Path(__file__).parents[4] / 'doc' / 'source'
@@ -46,6 +47,14 @@ class ExamplesTest(base.BaseTestCase):
                     base64.b64encode(text.encode()).decode(), {}, {}))
             found += 1
         self.assertGreater(found, 3)
+
+
+class ExtraSpecsTest(base.BaseTestCase):
+
+    def test_every_key_is_there(self) -> None:
+        text = '\n'.join(container_config.extra_specs(flavor_config.KEYS.values()))
+        for name in flavor_config.KEYS:
+            self.assertIn(f'``{name}``', text)
 
 
 class ReferenceTest(base.BaseTestCase):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import testtools
 
+from zun_nova.virt import flavor_config
 from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import docker_request
@@ -104,8 +105,8 @@ class ContainerTest(testtools.TestCase):
         config = request()['HostConfig']
         self.assertEqual({'Name': 'no'}, config['RestartPolicy'])
         self.assertIs(False, config['Privileged'])
-        self.assertNotIn('CapAdd', config)
-        self.assertNotIn('Devices', config)
+        self.assertEqual([], config['CapAdd'])
+        self.assertEqual([], config['Devices'])
 
     def test_security(self):
         for no_new_privileges, wanted in ((True, ['no-new-privileges']), (False, [])):
@@ -113,6 +114,15 @@ class ContainerTest(testtools.TestCase):
                 no_new_privileges=no_new_privileges, cap_drop=('MKNOD',)))['HostConfig']
             self.assertEqual(wanted, config['SecurityOpt'])
             self.assertEqual(['MKNOD'], config['CapDrop'])
+
+    def test_power_that_a_flavor_gives(self):
+        config = request(security=container_spec.Security(
+            cap_add=('ALL',), privileged=True, seccomp_unconfined=True,
+            devices=(flavor_config.Device('/dev/a', '/dev/b', 'r'),)))['HostConfig']
+        self.assertEqual((True, ['ALL'], ['no-new-privileges', 'seccomp=unconfined']), (
+            config['Privileged'], config['CapAdd'], config['SecurityOpt']))
+        self.assertEqual([{'PathOnHost': '/dev/a', 'PathInContainer': '/dev/b',
+                           'CgroupPermissions': 'r'}], config['Devices'])
 
     def test_network(self):
         for network, wanted in ((None, 'none'), ('nova-1', 'container:nova-1-net')):

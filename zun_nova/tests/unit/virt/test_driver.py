@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 import concurrent.futures
 import errno
@@ -212,12 +213,53 @@ class SpawnFailureTest(DriverCase):
         instance.config_drive = 'True'
         self.assertRaises(exception.InvalidInput, self.spawn, instance)
 
-    def test_unknown_runtime_is_for_another_host(self) -> None:
+    def test_unknown_runtime(self) -> None:
         instance = self.instance()
         instance.flavor.extra_specs = {'container:runtime': 'kata'}
         ex = self.assertRaises(
+            exception.InstanceUnacceptable, self.driver.prepare_for_spawn, instance)
+        self.assertIn("no OCI runtime 'kata', only runc", str(ex))
+        self.assertIn('trait:CUSTOM_CONTAINER_RUNTIME_KATA=required', str(ex))
+
+    def test_unknown_runtime_that_another_host_must_have(self) -> None:
+        instance = self.instance()
+        instance.flavor.extra_specs = {
+            'container:runtime': 'kata', 'trait:CUSTOM_CONTAINER_RUNTIME_KATA': 'required'}
+        ex = self.assertRaises(
             exception.ComputeResourcesUnavailable, self.driver.prepare_for_spawn, instance)
         self.assertIn("'kata'", str(ex))
+
+    def test_what_the_flavor_says_wrong(self) -> None:
+        for key, value, words in (
+            ('container:runtim', 'runc', 'no such key'),
+            ('container:devices', '/dev/null,/dev/no-such', 'the host has no /dev/no-such'),
+        ):
+            instance = self.instance()
+            instance.flavor.extra_specs = {key: value}
+            ex = self.assertRaises(
+                exception.InstanceUnacceptable, self.driver.prepare_for_spawn, instance)
+            self.assertIn(f'flavor extra spec {key}: ', str(ex))
+            self.assertIn(words, str(ex))
+
+    def test_engine_that_is_gone_is_for_another_host(self) -> None:
+        instance = self.instance()
+        instance.flavor.extra_specs = {'container:runtime': 'kata'}
+        self.engine.stop()
+        self.assertRaises(
+            exception.ComputeResourcesUnavailable, self.driver.prepare_for_spawn, instance)
+
+    def test_bad_document(self) -> None:
+        instance = self.instance()
+        instance.user_data = base64.b64encode(b'#container-config\ntty: perhaps\n').decode()
+        ex = self.assertRaises(exception.InvalidInput, self.spawn, instance)
+        self.assertIn('user_data line 2 column 1 (tty): must be true or false', str(ex))
+        self.assertEqual(0, self.glance.downloads)
+
+    def test_flavor_with_less_memory_than_any_container_needs(self) -> None:
+        instance = self.instance()
+        instance.flavor.memory_mb = 4
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, instance)
+        self.assertIn('less memory than a container needs (6MB); choose one with more', str(ex))
 
 
 class OperationTest(DriverCase):
@@ -254,6 +296,14 @@ class OperationTest(DriverCase):
         self.driver.destroy(self.context, instance, self.network_info, destroy_disks=False)
         self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
         self.assertEqual(set(), self.wiring.switch)
+
+    def test_grace_time_of_its_own(self) -> None:
+        instance = self.instance()
+        instance.metadata = {'container:stop_timeout': '1',
+                             'container:args': '["sleep", "infinity"]'}
+        self.spawn(instance)
+        self.driver.power_off(instance, timeout=600)   # it heeds no signal
+        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
 
     def test_pause_and_reboot_states(self) -> None:
         instance = self.instance()

@@ -18,6 +18,7 @@ from oslotest import base
 
 from zun_nova import errors
 from zun_nova.tests.unit.virt import fakes
+from zun_nova.virt import flavor_config
 from zun_nova.virt import spec
 
 DEFAULTS = spec.Defaults(host='compute1', runtime=None, pids_limit=4096,
@@ -89,11 +90,20 @@ class BuildTest(base.BaseTestCase):
             with self.subTest(key):
                 self.assertRaises(errors.InvalidSpec, self.build, metadata={key: '1'})
 
-    def test_bad_extra_specs(self) -> None:
-        for key, value in (('container:runtim', 'runc'), ('container:pids_limit', '0'),
-                           ('container:pids_limit', 'many')):
-            with self.subTest(key=key, value=value):
-                ex = self.assertRaises(
-                    errors.InvalidSpec, self.build,
-                    flavor=fakes.flavor(extra_specs={key: value}))
-                self.assertIn(key, str(ex))
+    def test_flavor_decides_security(self) -> None:
+        for extra_specs, wanted in (
+            ({'container:cap_add': 'NET_RAW,SYS_PTRACE'},
+             spec.Security(cap_add=('NET_RAW', 'SYS_PTRACE'))),
+            ({'container:cap_add': 'ALL', 'container:cap_drop': 'SYS_BOOT'},
+             spec.Security(cap_add=('ALL',), cap_drop=('SYS_BOOT',))),
+            ({'container:cap_drop': 'CHOWN,NET_RAW'},
+             spec.Security(cap_drop=('NET_RAW', 'CHOWN'))),
+            ({'container:privileged': 'true', 'container:no_new_privileges': 'false'},
+             spec.Security(privileged=True, no_new_privileges=False, cap_drop=('NET_RAW',))),
+            ({'container:seccomp': 'unconfined', 'container:devices': '/dev/fuse'},
+             spec.Security(seccomp_unconfined=True, cap_drop=('NET_RAW',), devices=(
+                 flavor_config.Device('/dev/fuse', '/dev/fuse'),))),
+        ):
+            with self.subTest(extra_specs):
+                self.assertEqual(
+                    wanted, self.build(flavor=fakes.flavor(extra_specs=extra_specs)).security)
