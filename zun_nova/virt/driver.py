@@ -29,6 +29,7 @@ from oslo_concurrency import processutils
 from oslo_log import log as logging
 
 from zun_nova import conf as zun_conf
+from zun_nova.vif import daemons
 from zun_nova.vif import plug
 from zun_nova.virt import faults
 from zun_nova.virt import identity
@@ -95,6 +96,7 @@ class ContainerDriver(driver.ComputeDriver):
         if not engine.live_restore:
             LOG.warning('A restart of %s stops all servers; set "live-restore": true in its '
                         'daemon.json', engine.name)
+        daemons.start()
 
     def register_event_listener(self, callback: Any) -> None:
         """Tell this callable what servers do by themselves; None ends that."""

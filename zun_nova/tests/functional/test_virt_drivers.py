@@ -21,6 +21,7 @@ from nova import test
 
 from zun_nova.tests.conformance import test_virt_drivers as conformance
 from zun_nova.tests.functional import engine
+from zun_nova.vif import daemons
 from zun_nova.vif import privileged
 
 
@@ -34,8 +35,9 @@ class DockerSuite(conformance.DriverSuite):
 
     def set_up_engine(self) -> None:
         self.use_engine(self.engine.url)
-        privileged.context.set_client_mode(False)
-        self.addCleanup(privileged.context.set_client_mode, True)
+        for context in daemons.CONTEXTS:
+            context.set_client_mode(False)
+            self.addCleanup(context.set_client_mode, True)
         for name in ('plug', 'unplug'):
             self.useFixture(fixtures.MonkeyPatch(f'os_vif.{name}', lambda *_: None))
         self.addCleanup(self.remove_links, self.links())

@@ -24,10 +24,10 @@ from typing import Any
 
 import fixtures
 from oslo_config import cfg
-from vif_plug_ovs import privsep as ovs_privsep
 
 from zun_nova import errors
 from zun_nova.tests.functional.vif import base
+from zun_nova.vif import daemons
 from zun_nova.vif import model
 from zun_nova.vif import plug
 from zun_nova.vif import privileged
@@ -40,7 +40,7 @@ class TestDaemon(base.WiringCase):
         helper = shutil.which('privsep-helper', path=os.path.dirname(sys.executable))
         if helper is None:
             self.skipTest('privsep-helper is not beside this Python')
-        for context in (privileged.context, ovs_privsep.vif_plug):
+        for context in daemons.CONTEXTS:
             cfg.CONF.set_override('helper_command', f'{helper}', group=context.cfg_section)
             self.addCleanup(cfg.CONF.clear_override, 'helper_command', group=context.cfg_section)
         # The helper imports this checkout.
@@ -59,6 +59,16 @@ class TestDaemon(base.WiringCase):
         for server in (one, two):
             server.unplug()
         self.assertEqual(before, (self.host.links(), self.host.ports()))
+
+    def test_started_beforehand(self) -> None:
+        one = self.server(11)
+        for _ in range(2):
+            daemons.start().join()
+            running = [context.channel for context in daemons.CONTEXTS]
+            self.assertNotIn(None, running)
+            one.plug()
+            # The port found its daemons, and a second start finds them too.
+            self.assertEqual(running, [context.channel for context in daemons.CONTEXTS])
 
     def test_daemon_does_not_leak(self) -> None:
         one, _two = self.two_servers()

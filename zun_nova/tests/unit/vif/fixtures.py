@@ -20,6 +20,7 @@ from unittest import mock
 import fixtures
 import os_vif
 
+from zun_nova.vif import daemons
 from zun_nova.vif import plug
 
 
@@ -45,6 +46,7 @@ class RecordedWiring(fixtures.Fixture):
         self._patch(os_vif, 'plug', self._plug)
         self._patch(os_vif, 'unplug', self._unplug)
         self._patch(plug, 'privileged', self)
+        self._patch(daemons, 'CONTEXTS', ())
 
     def _patch(self, owner: Any, name: str, value: Any) -> None:
         patcher = mock.patch.object(owner, name, value)
