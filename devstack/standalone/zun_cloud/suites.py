@@ -52,6 +52,8 @@ SUITES = (
     Suite('py3'),
     Suite('conformance'),
     Suite('functional', computes=1),
+    # Services die and come back: what disturbs all others.
+    Suite('faults', computes=1),
     # A second compute host comes up beside the first, while servers run.
     Suite('hosts', computes=2),
 )

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -153,6 +155,23 @@ class Manager:
         # Ends by itself: supervisor kills what takes longer than its stopwaitsecs.
         while any(self.process(name, POLL).state in ALIVE for name in names):
             time.sleep(POLL)
+
+    def kill(self, name: str) -> None:
+        """End it with all its processes as a crash would, and do not start it again.
+
+        No handler of its own runs. Nothing to do when it does not run.
+        """
+        pid = self.process(name).pid
+        if pid is None:
+            return
+        # Stopped, it does not see the SIGTERM by which the process manager ends a service,
+        # which it would otherwise start again.
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            self._call('stopProcess', name, False)
+        finally:
+            os.killpg(pid, signal.SIGKILL)
+        self.stop(name)
 
     def wait_ready(self, service: cloud_service.Service, timeout: float = 120) -> None:
         """Wait until the service can be used.
