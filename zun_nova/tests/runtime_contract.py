@@ -93,7 +93,7 @@ class Case(testtools.TestCase):  # type: ignore[misc]  # testtools has no types
 
     def ended(self, name: str) -> base.ContainerInfo:
         """Wait until it has ended."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             info: base.ContainerInfo = self.runtime.inspect(name)
             if info.state is base.State.EXITED:
@@ -111,7 +111,7 @@ class Case(testtools.TestCase):  # type: ignore[misc]  # testtools has no types
 
     def settled(self, name: str, wanted: bytes) -> None:
         """Wait until it has written this: only then its trap is set."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while wanted not in self.runtime.logs(name, 1000):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)

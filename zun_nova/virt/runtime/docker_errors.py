@@ -69,6 +69,8 @@ _CAUSES = [(re.compile(pattern), words) for pattern, words in (
     (r'extraction point is not a directory|lstat .*: not a directory',
      'what the image has on the way to one of its files is no directory'),
     (r'error setting rlimit', 'one of its ulimits is more than this host allows'),
+    (r'unable to apply caps: operation not permitted',
+     'the flavor gives it capabilities that the host itself does not have'),
     (r'Minimum memory limit allowed is (\S+)',
      'the flavor has less memory than a container needs ({0}); choose one with more'),
     (r'OOM-killed \(memory limit too low',

@@ -17,12 +17,10 @@ from __future__ import annotations
 import os
 import pathlib
 import time
-import unittest
 
 from zun_nova import errors
-from zun_nova.tests import images
 from zun_nova.tests import runtime_contract
-from zun_nova.tests.functional import engine
+from zun_nova.tests.functional.runtime import docker_case
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import docker_request
@@ -30,26 +28,11 @@ from zun_nova.virt.runtime import docker_request
 MIB = runtime_contract.MIB
 
 
-class _DockerTest(runtime_contract.Case):
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        reason = images.why_no_busybox()
-        if reason:
-            raise unittest.SkipTest(reason)
-        cls.engine = engine.for_class(cls)
-
-    def setUp(self):
-        super().setUp()
-        self.set_up_runtime(self.engine.runtime())
-
-
-class DockerContractTest(runtime_contract.Contract, _DockerTest):
+class DockerContractTest(runtime_contract.Contract, docker_case.DockerTest):
     pass
 
 
-class ConfinementTest(_DockerTest):
+class ConfinementTest(docker_case.DockerTest):
     """What a process sees of its limits."""
 
     def test_limits(self):
@@ -94,7 +77,7 @@ class ConfinementTest(_DockerTest):
         return dict(line.split(':\t', 1) for line in output.splitlines() if ':\t' in line)
 
 
-class StartFailuresTest(_DockerTest):
+class StartFailuresTest(docker_case.DockerTest):
     """The engine's words for what cannot be started, in ours."""
 
     def test_words(self):
@@ -116,7 +99,7 @@ class StartFailuresTest(_DockerTest):
                 errors.InvalidRequest, self.runtime.create, self.spec('true', **changes))
 
 
-class NamespaceTest(_DockerTest):
+class NamespaceTest(docker_case.DockerTest):
     """The holder and the namespace it holds."""
 
     def setUp(self):
@@ -185,7 +168,7 @@ class NamespaceTest(_DockerTest):
         return os.stat(path).st_ino
 
 
-class EngineTroubleTest(_DockerTest):
+class EngineTroubleTest(docker_case.DockerTest):
     """The engine goes and comes; only an engine of our own is treated so."""
 
     def setUp(self):

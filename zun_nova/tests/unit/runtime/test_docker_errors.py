@@ -43,6 +43,8 @@ class WordsTest(testtools.TestCase):
              "its command 'nope' is not in the image"),
             (f'{SHIM}exec /x: exec format error: unknown',
              'its command is made for another processor architecture'),
+            (f'{SHIM}unable to apply caps: operation not permitted: unknown',
+             'the flavor gives it capabilities that the host itself does not have'),
             ('unable to find user u: no matching entries in passwd file',
              "its user 'u' is not in /etc/passwd of the image"),
             ('No command specified', 'neither the image nor its owner names a command'),
