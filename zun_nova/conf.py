@@ -97,6 +97,20 @@ says.
 """,
     ),
     cfg.IntOpt(
+        'reconcile_interval',
+        default=300,
+        min=0,
+        help="""
+Seconds between two looks for what servers that are not on this host have left
+on it: containers that hold a network, ports, containers of failed builds.
+
+The first look is when nova-compute starts; 0: the only one. A look costs one
+call of the engine and one of the database. What is removed is logged. What a
+failed build has left while its server is on another host, or on none, is
+removed at the second look.
+""",
+    ),
+    cfg.IntOpt(
         'console_max_bytes',
         default=102400,
         min=1024,

@@ -27,7 +27,8 @@
     ├── InvalidSpec              what the user or operator asked for makes no container
     ├── ImageInvalid             the image's bytes are no image that can be run
     ├── ImageUnavailable         Glance or a registry does not deliver it (may be tried again)
-    └── VifError                 a port could not be wired to the server
+    ├── VifError                 a port could not be wired to the server
+    └── SwitchUnavailable        the host's switch does not say which ports it has
 
 ``zun_nova.virt.runtime`` maps what engines answer to these kinds;
 ``zun_nova.virt.faults`` maps these kinds to Nova's exceptions. Nothing else
@@ -130,3 +131,10 @@ class VifError(ZunNovaError):
         super().__init__(f'Port {port_id}: {reason}')
         self.port_id = port_id
         self.reason = reason
+
+
+class SwitchUnavailable(ZunNovaError):
+    """The host's virtual switch does not answer; the same call may succeed later."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f'The virtual switch does not answer: {reason}')

@@ -32,6 +32,7 @@ from zun_nova import errors
 from zun_nova.vif import model
 from zun_nova.vif import osvif
 from zun_nova.vif import privileged
+from zun_nova.vif import switch
 
 LOG = logging.getLogger(__name__)
 
@@ -88,6 +89,24 @@ def unplug_all(instance: Any, network_info: Sequence[_Vif]) -> None:
             failures.append(exc)
     if failures:
         raise failures[0]
+
+
+def unplug_rest(instance_uuid: str) -> list[switch.Port]:
+    """Take off the switch what else it has of the server, and delete the links behind.
+
+    For ports that Nova no longer knows; may be repeated.
+
+    :returns: what there was.
+    :raises errors.SwitchUnavailable: the switch does not answer.
+    :raises errors.VifError: a link cannot be deleted.
+    """
+    rest = [port for port in switch.ports() if port.instance_uuid == instance_uuid]
+    for port in rest:
+        switch.remove(port)
+        with _as_vif_error(port.port_id, f'delete the links behind {port.device}'):
+            for device in model.host_devices(port.port_id):
+                privileged.delete(device)
+    return rest
 
 
 def _plug(owner: Any, vif: _Vif, netns_path: str) -> None:

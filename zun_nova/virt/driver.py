@@ -39,6 +39,7 @@ from zun_nova.virt import interfaces
 from zun_nova.virt import lifecycle
 from zun_nova.virt import network
 from zun_nova.virt import power
+from zun_nova.virt import reconcile
 from zun_nova.virt import resources
 from zun_nova.virt import servers
 from zun_nova.virt import spec
@@ -71,6 +72,7 @@ class ContainerDriver(driver.ComputeDriver):
         super().__init__(virtapi)
         self._runtime = base.load(CONF)
         self._watcher: lifecycle.Watcher | None = None
+        self._reconciler: reconcile.Reconciler | None = None
         self._assemble(CONF.host)
 
     def _assemble(self, host: str) -> None:
@@ -98,6 +100,19 @@ class ContainerDriver(driver.ComputeDriver):
                         'daemon.json', engine.name)
         daemons.start()
 
+    def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
+        """Begin to look for what is left of servers that are not here; changes no server."""
+        self._end_reconciler()
+        self._reconciler = reconcile.Reconciler(
+            self._runtime, self._networks, self._host, CONF.zun_nova.reconcile_interval)
+        self._reconciler.start()
+        return instances
+
+    def _end_reconciler(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.stop()
+            self._reconciler = None
+
     def register_event_listener(self, callback: Any) -> None:
         """Tell this callable what servers do by themselves; None ends that."""
         super().register_event_listener(callback)
@@ -112,6 +127,7 @@ class ContainerDriver(driver.ComputeDriver):
     def cleanup_host(self, host: str) -> None:
         """Nova ends; may be called again."""
         self.register_event_listener(None)
+        self._end_reconciler()
 
     def get_host_ip_addr(self) -> str:
         return str(CONF.my_ip)

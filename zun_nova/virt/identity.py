@@ -36,7 +36,12 @@ ROLE_NETWORK = 'network'
 
 def container_name(instance: Any) -> str:
     """The exact name of the server's container, and of its network namespace."""
-    return NAME_PREFIX + str(instance.uuid)
+    return name_of(str(instance.uuid))
+
+
+def name_of(uuid: str) -> str:
+    """The same by the server's uuid."""
+    return NAME_PREFIX + uuid
 
 
 def labels(instance: Any, host: str, role: str) -> dict[str, str]:
@@ -56,6 +61,11 @@ def labels(instance: Any, host: str, role: str) -> dict[str, str]:
         LABEL_FLAVOR: instance.flavor.name,
         LABEL_ROLE: role,
     }
+
+
+def all_of(host: str) -> dict[str, str]:
+    """The labels that select all containers of one compute service."""
+    return {LABEL_HOST: host}
 
 
 def servers_of(host: str) -> dict[str, str]:

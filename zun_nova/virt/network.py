@@ -16,10 +16,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from oslo_log import log as logging
+
+from zun_nova import errors
 from zun_nova.vif import plug
 from zun_nova.virt import identity
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
+
+LOG = logging.getLogger(__name__)
 
 #: HOST_NAME_MAX of Linux.
 _HOSTNAME_MAX = 64
@@ -52,9 +57,26 @@ class Networks:
         plug.announce_all(network_info, path)
 
     def close(self, instance: Any, network_info: Any) -> None:
-        """Unwire every port and remove the namespace; may be called again."""
+        """Unwire every port and remove the namespace; may be called again.
+
+        Ports that Nova has forgotten are found on the switch.
+        """
         plug.unplug_all(instance, network_info)
+        try:
+            plug.unplug_rest(instance.uuid)
+        except errors.SwitchUnavailable as ex:
+            # All ports that Nova knows are off the switch, so there were none.
+            LOG.warning('Not looking for forgotten ports: %s', ex, instance=instance)
         self._runtime.close_network(identity.container_name(instance))
+
+    def close_forgotten(self, uuid: str) -> None:
+        """The same for a server that Nova no longer has on this host.
+
+        :raises errors.SwitchUnavailable: the switch does not answer; the namespace stays.
+        """
+        for port in plug.unplug_rest(uuid):
+            LOG.info('Removed port %s (%s)', port.port_id, port.device, instance_uuid=uuid)
+        self._runtime.close_network(identity.name_of(uuid))
 
 
 def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpec:

@@ -40,6 +40,7 @@ class DockerSuite(conformance.DriverSuite):
             self.addCleanup(context.set_client_mode, True)
         for name in ('plug', 'unplug'):
             self.useFixture(fixtures.MonkeyPatch(f'os_vif.{name}', lambda *_: None))
+        self.useFixture(fixtures.MonkeyPatch('zun_nova.vif.switch.ports', list))
         self.addCleanup(self.remove_links, self.links())
         self.addCleanup(self.engine.clean)
 

@@ -31,6 +31,7 @@ from vif_plug_ovs.ovsdb import impl_idl
 
 from zun_nova.vif import namespace
 from zun_nova.vif import privileged
+from zun_nova.vif import switch
 
 BRIDGE = 'br-int'
 _SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema'
@@ -165,6 +166,7 @@ class Host(Namespace):
         # ovsdbapp keeps one connection for the life of the process.
         connection = impl_idl.NeutronOvsdbIdl._ovsdb_connection
         impl_idl.NeutronOvsdbIdl._ovsdb_connection = None
+        switch._ovs.cache_clear()
         if connection is not None:
             connection.stop(5)
 

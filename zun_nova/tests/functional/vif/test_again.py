@@ -61,6 +61,32 @@ class TestAgain(base.WiringCase):
         one.unplug()
         self.assertEqual(before, (self.host.links(), self.host.ports()))
 
+    def test_unplug_what_nova_has_forgotten(self) -> None:
+        one, two = self.two_servers()
+        before = (self.host.links(), self.host.ports())
+        extra = self.server(13)
+        two.network_info += extra.network_info
+        two.plug()
+        extra.instance = two.instance
+        theirs = {port['id'] for port in two.network_info}
+        self.assertEqual(theirs, {port.port_id for port in plug.unplug_rest(two.instance.uuid)})
+        self.assertEqual([], plug.unplug_rest(two.instance.uuid))
+        self.assertEqual(['lo'], list(two.links()))
+        self.assertEqual(1, len(self.host.ports()))
+        # Another's is there and works, and the switch has no memory of the old.
+        two.network_info.pop()
+        two.plug()
+        self.assertEqual(before, (self.host.links(), self.host.ports()))
+        self.assert_talk(one)
+
+    def test_ports_that_are_not_named_as_ours_are(self) -> None:
+        one, _two = self.two_servers()
+        self.host.vsctl('add-port', hosts.BRIDGE, 'other', '--', 'set', 'interface', 'other',
+                        'type=internal', f'external_ids:vm-uuid={one.instance.uuid}',
+                        'external_ids:iface-id=3f2b1c9a-1d2e-4a5b-8c7d-0123456789ab')
+        plug.unplug_rest(one.instance.uuid)
+        self.assertIn('other', self.host.ports())
+
     def test_unplug_when_namespace_is_gone(self) -> None:
         before = (self.host.links(), self.host.ports())
         one = self.server(11)

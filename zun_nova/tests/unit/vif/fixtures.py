@@ -22,6 +22,7 @@ import os_vif
 
 from zun_nova.vif import daemons
 from zun_nova.vif import plug
+from zun_nova.vif import switch
 
 
 class RecordedWiring(fixtures.Fixture):
@@ -39,7 +40,9 @@ class RecordedWiring(fixtures.Fixture):
         #: Devices now wired, with the namespace each is in.
         self.wired: dict[str, str] = {}
         #: Ports now on the switch, by device.
-        self.switch: set[str] = set()
+        self.switch: dict[str, switch.Port] = {}
+        #: What asking the switch raises.
+        self.switch_error: Exception | None = None
 
     def _setUp(self) -> None:
         os_vif.initialize()
@@ -47,6 +50,8 @@ class RecordedWiring(fixtures.Fixture):
         self._patch(os_vif, 'unplug', self._unplug)
         self._patch(plug, 'privileged', self)
         self._patch(daemons, 'CONTEXTS', ())
+        self._patch(switch, 'ports', self._ports)
+        self._patch(switch, 'remove', lambda port: self.switch.pop(port.device, None))
 
     def _patch(self, owner: Any, name: str, value: Any) -> None:
         patcher = mock.patch.object(owner, name, value)
@@ -55,11 +60,16 @@ class RecordedWiring(fixtures.Fixture):
 
     def _plug(self, vif: Any, instance_info: Any) -> None:
         self.calls.append(('plug', vif.id))
-        self.switch.add(vif.vif_name)
+        self.switch[vif.vif_name] = switch.Port(vif.id, vif.vif_name, instance_info.uuid)
 
     def _unplug(self, vif: Any, instance_info: Any) -> None:
         self.calls.append(('unplug', vif.id))
-        self.switch.discard(vif.vif_name)
+        self.switch.pop(vif.vif_name, None)
+
+    def _ports(self) -> list[switch.Port]:
+        if self.switch_error is not None:
+            raise self.switch_error
+        return list(self.switch.values())
 
     def is_wired(self, nic: Any, netns_path: str) -> bool:
         return self.wired.get(nic['host_device']) == netns_path

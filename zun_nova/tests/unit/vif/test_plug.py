@@ -81,7 +81,7 @@ class TestOrder(PlugCase):
         self.plug()
         self.assertEqual([f'{call} A' for call in ('unplug', 'create', 'plug', 'plug',
                                                    'configure')], self.calls())
-        self.assertEqual({'tap3f2b1c9a-1d', 'qvo3f2b1c9a-1d'}, self.wiring.switch)
+        self.assertEqual({'tap3f2b1c9a-1d', 'qvo3f2b1c9a-1d'}, set(self.wiring.switch))
 
     def test_other_namespace(self) -> None:
         self.plug()
@@ -97,7 +97,7 @@ class TestOrder(PlugCase):
         for _ in range(2):
             self.unplug()
             self.assertEqual(expected, self.calls())
-        self.assertEqual(({}, set()), (self.wiring.wired, self.wiring.switch))
+        self.assertEqual(({}, {}), (self.wiring.wired, self.wiring.switch))
 
     def test_unplug_of_a_port_that_lost_its_binding(self) -> None:
         self.network_info[0]['type'] = 'binding_failed'

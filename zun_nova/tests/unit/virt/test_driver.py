@@ -100,7 +100,7 @@ class DriverCase(test.NoDBTestCase):
     def assert_nothing_left(self) -> None:
         self.assertEqual({}, dict(self.engine.containers))
         self.assertEqual({}, self.wiring.wired)
-        self.assertEqual(set(), self.wiring.switch)
+        self.assertEqual({}, self.wiring.switch)
 
 
 class SpawnTest(DriverCase):
@@ -295,7 +295,7 @@ class OperationTest(DriverCase):
         self.spawn(instance)
         self.driver.destroy(self.context, instance, self.network_info, destroy_disks=False)
         self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
-        self.assertEqual(set(), self.wiring.switch)
+        self.assertEqual({}, self.wiring.switch)
 
     def test_grace_time_of_its_own(self) -> None:
         instance = self.instance()

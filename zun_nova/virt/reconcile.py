@@ -1,0 +1,232 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Removes what servers have left on this host that are no longer here.
+
+A nova-compute that is killed, or an engine that is down while a failed build
+is cleaned up, leaves containers, network namespaces and ports behind. Nova's
+own start finishes deletions and sets interrupted builds to ERROR, for their
+owners to delete; ``running_deleted_instance_action`` deals with containers of
+deleted servers. What is left to do here is decided by :func:`decide`.
+
+The container that holds a server's network is the first thing made of the
+server and the last one removed, and carries the labels of the server and of
+the host. So whatever else there may be, it says whose it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import contextlib
+import dataclasses
+import enum
+import threading
+from typing import Any
+
+from nova import context as nova_context
+from nova import objects
+from nova import utils
+from oslo_concurrency import lockutils
+from oslo_log import log as logging
+
+from zun_nova.vif import switch
+from zun_nova.virt import identity
+from zun_nova.virt import network
+from zun_nova.virt.runtime import base
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Remains:
+    """What this host has of one server."""
+
+    uuid: str
+    #: The container its owner sees.
+    container: bool = False
+    #: The container that holds its network.
+    holder: bool = False
+    #: Whatever virt driver plugged them.
+    ports: tuple[switch.Port, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """It is of this compute service."""
+        return self.container or self.holder
+
+    def __str__(self) -> str:
+        parts = [name for name, there in (('container', self.container),
+                                          ('network', self.holder)) if there]
+        return ', '.join(parts + [f'port {port.port_id}' for port in self.ports])
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What Nova's database says of one server."""
+
+    #: Of the compute service that has it, or had it when it was deleted.
+    host: str | None
+    deleted: bool = False
+    #: A migration from or to this host is on record, in whatever state.
+    migrates: bool = False
+
+
+class Verdict(enum.Enum):
+    KEEP = enum.auto()
+    #: Only an administrator can tell.
+    ASK = enum.auto()
+    REMOVE = enum.auto()
+    #: Unless it has changed by the next look.
+    REMOVE_LATER = enum.auto()
+
+
+def decide(remains: Remains, record: Record | None, host: str) -> tuple[Verdict, str]:
+    """What to do with it, and why; pure.
+
+    :param record: None: Nova's database has no such server, not even as a deleted one.
+    :param host: of this compute service.
+    """
+    if record is None:
+        verdict = Verdict.KEEP   # ports alone may be another cell's, or another driver's
+        if remains.labelled:
+            verdict = Verdict.ASK if remains.container else Verdict.REMOVE
+        return verdict, 'Nova does not know the server'
+    if record.deleted:
+        if remains.container:
+            return Verdict.KEEP, 'left to running_deleted_instance_action'
+        ours = remains.labelled or record.host == host
+        return (Verdict.REMOVE if ours else Verdict.KEEP), 'the server was deleted'
+    if record.host == host:
+        return Verdict.KEEP, 'the server is here'
+    if record.migrates or not remains.labelled:
+        return Verdict.KEEP, 'the server is elsewhere'
+    where = f'on {record.host}' if record.host else 'on no host'
+    return Verdict.REMOVE_LATER, f'its build here has failed and the server is {where}'
+
+
+class Reconciler:
+    """Looks and removes, once it was started, every so many seconds.
+
+    :param interval: 0: only once.
+    """
+
+    def __init__(self, runtime: base.Runtime, networks: network.Networks, host: str,
+                 interval: float) -> None:
+        self._runtime = runtime
+        self._networks = networks
+        self._host = host
+        self._interval = interval
+        self._seen: set[str] = set()
+        self._asked: set[str] = set()
+        self._failure = ''
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name='zun-nova-reconcile', daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread; once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, without waiting for what is being done; may be called again."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.reconcile(nova_context.get_admin_context())
+                self._failure = ''
+            except Exception as ex:  # noqa: BLE001  engine, switch, RPC: next time may do better
+                if str(ex) != self._failure:
+                    LOG.warning('Cannot look for what servers have left on this host: %s', ex)
+                self._failure = str(ex)
+            self._ended.wait(self._interval or None)
+
+    def reconcile(self, context: Any) -> None:
+        """Look once. Two calls when nothing is left: of the engine, of the database.
+
+        Acts only when engine, switch and database have all answered.
+
+        :raises errors.ZunNovaError: engine or switch did not; nothing more is removed.
+        :raises Exception: the database did not, whatever RPC raises then.
+        """
+        found = self._remains()
+        here = {instance.uuid for instance in objects.InstanceList.get_by_host(
+            context, self._host, expected_attrs=[])}
+        found = {uuid: each for uuid, each in found.items() if uuid not in here}
+        records = self._records(context, found) if found else {}
+        later = set()
+        for uuid, remains in found.items():
+            verdict, reason = decide(remains, records.get(uuid), self._host)
+            if verdict is Verdict.ASK and uuid not in self._asked:
+                LOG.warning('%s, which has this here: %s. Remove it by hand if it belongs to no '
+                            'other cell', reason, remains, instance_uuid=uuid)
+                self._asked.add(uuid)
+            elif verdict is Verdict.REMOVE_LATER and uuid not in self._seen:
+                later.add(uuid)
+            elif verdict in (Verdict.REMOVE, Verdict.REMOVE_LATER):
+                self._remove(context, uuid)
+        self._seen = later
+        self._asked &= found.keys()
+
+    def _remove(self, context: Any, uuid: str) -> None:
+        """Look again while Nova does nothing with the server, and remove."""
+        # The name is nova.compute.manager's.
+        with contextlib.suppress(lockutils.AcquireLockFailedException), \
+                lockutils.lock(uuid, blocking=False):
+            remains = self._remains(uuid).get(uuid)
+            if remains is None:
+                return
+            record = self._records(context, {uuid: remains}).get(uuid)
+            verdict, reason = decide(remains, record, self._host)
+            if verdict not in (Verdict.REMOVE, Verdict.REMOVE_LATER):
+                return
+            LOG.info('Removing what is left here of a server (%s): %s', remains, reason,
+                     instance_uuid=uuid)
+            self._runtime.remove(identity.name_of(uuid))
+            self._networks.close_forgotten(uuid)
+
+    def _remains(self, only: str | None = None) -> dict[str, Remains]:
+        """What there is, by server.
+
+        :param only: the one server to look for.
+        """
+        labels = identity.all_of(self._host) | ({identity.LABEL_UUID: only} if only else {})
+        rows = self._runtime.list(labels)
+        ports = switch.ports()
+        servers = _uuids(rows, identity.ROLE_SERVER)
+        holders = _uuids(rows, identity.ROLE_NETWORK)
+        uuids = servers | holders | {port.instance_uuid for port in ports}
+        return {
+            uuid: Remains(uuid, uuid in servers, uuid in holders,
+                          tuple(port for port in ports if port.instance_uuid == uuid))
+            for uuid in uuids if only in (None, uuid)}
+
+    def _records(self, context: Any, found: Mapping[str, Remains]) -> dict[str, Record]:
+        with utils.temporary_mutation(context, read_deleted='yes'):
+            instances = objects.InstanceList.get_by_filters(
+                context, {'uuid': list(found)}, expected_attrs=[])
+        return {instance.uuid: self._record(context, instance, found[instance.uuid])
+                for instance in instances}
+
+    def _record(self, context: Any, instance: Any, remains: Remains) -> Record:
+        if instance.deleted or instance.host == self._host or not remains.labelled:
+            return Record(instance.host, bool(instance.deleted))
+        migrations = objects.MigrationList.get_by_filters(
+            context, {'host': self._host, 'instance_uuid': instance.uuid})
+        return Record(instance.host, migrates=bool(migrations))
+
+
+def _uuids(rows: Iterable[base.ContainerSummary], role: str) -> set[str]:
+    return {row.labels[identity.LABEL_UUID] for row in rows
+            if row.labels.get(identity.LABEL_ROLE) == role}
