@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
                     help='an optional service')
     up.add_argument('--network', choices=cloud_settings.NETWORKS,
                     help="Neutron's back end: OVN, or Open vSwitch with agents")
+    up.add_argument('--firewall', choices=cloud_settings.FIREWALLS,
+                    help='what enforces security groups with --network ovs')
     up.add_argument('--port-base', type=int, metavar='PORT', help='first port of the services')
     up.add_argument('--no-server', action='store_true', help='boot no first server')
     commands.add_parser('status', help='what runs; exit code 0 only when all is well')
@@ -76,6 +78,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         'computes': getattr(options, 'computes', None),
         'extras': getattr(options, 'extras', None),
         'network': getattr(options, 'network', None),
+        'firewall': getattr(options, 'firewall', None),
         'port_base': getattr(options, 'port_base', None),
     }
     settings = cloud_settings.load(options.state_dir, choices)

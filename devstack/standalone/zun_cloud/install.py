@@ -37,7 +37,7 @@ PACKAGES = (
 )
 # What Neutron's agents run.
 FOR_AGENTS = (
-    'conntrack', 'dnsmasq-base', 'dnsmasq-utils', 'iptables', 'iputils-arping', 'radvd',
+    'conntrack', 'dnsmasq-base', 'dnsmasq-utils', 'ipset', 'iptables', 'iputils-arping', 'radvd',
 )
 NEEDED_DISK = 6 * 2**30
 # The services' and this project's own.

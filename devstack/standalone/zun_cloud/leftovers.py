@@ -25,18 +25,21 @@ import pathlib
 import typing
 
 from zun_cloud import agents
+from zun_cloud import firewall
 from zun_cloud import hosts
 from zun_cloud import settings as cloud_settings
 from zun_cloud import shell
 
 OWNER = 'ZUN_CLOUD_OWNER'
+# The links of a port that iptables filter, on the way from the switch; the last is the server's.
+HYBRID = ('qvo', 'qvb', 'qbr', 'tap')
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
     """One thing that is left.
 
-    :param kind: process, cgroup, link, namespace, mount or loop.
+    :param kind: process, cgroup, link, namespace, mount, loop, chain or ipset.
     :param name: what to hand to the tool that removes it: a pid, a path, a link's name.
     """
 
@@ -53,6 +56,7 @@ def find(settings: cloud_settings.Settings) -> list[Found]:
     return [
         *processes(settings), *cgroups(settings), *links(settings), *namespaces(settings),
         *mounts(settings, pathlib.Path('/proc/self/mountinfo').read_text()), *loops(settings),
+        *filters(settings),
     ]
 
 
@@ -132,9 +136,30 @@ def switch_daemons() -> list[int]:
 
 
 def _switch_ports(settings: cloud_settings.Settings) -> set[str]:
-    """What the machine's switch has as ports, also while it does not run."""
+    """The links of its switch's ports, also while that does not run."""
     rows = _query(hosts.Host(settings, 1).directory / 'conf.db', 'Open_vSwitch', 'Interface')
-    return {row['name'] for row in rows if row['name'].startswith('tap')}
+    names = {row['name'] for row in rows}
+    return {name for name in names if name.startswith('tap')} | {
+        kind + name.removeprefix('qvo')
+        for name in names if name.startswith('qvo') for kind in HYBRID
+    }
+
+
+def hybrid_links(settings: cloud_settings.Settings) -> list[Found]:
+    """Those of them that stay when the server is gone, and then the port on the switch."""
+    return [item for item in links(settings) if item.name.startswith(HYBRID[:-1])]
+
+
+def filters(settings: cloud_settings.Settings) -> list[Found]:
+    """Chains and sets of the layer 2 agent in this network namespace."""
+    if settings.network != 'ovs':
+        return []
+    return [
+        *(Found('chain', name, f'{program}, table {table}')
+          for program in firewall.PROGRAMS
+          for table, name in firewall.chains(firewall.rules(program))),
+        *(Found('ipset', name) for name in firewall.sets()),
+    ]
 
 
 def namespaces(settings: cloud_settings.Settings) -> list[Found]:

@@ -62,8 +62,9 @@ PORTS = {
     'openflow': 23,
 }
 
-# Neutron's back ends.
+# Neutron's back ends, and of ML2/OVS what enforces security groups.
 NETWORKS = ('ovn', 'ovs')
+FIREWALLS = ('openvswitch', 'iptables_hybrid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Settings:
     port_base: int = 15000
     ports: typing.Mapping[str, int] = dataclasses.field(default_factory=dict)
     network: str = 'ovn'
+    firewall: str = FIREWALLS[0]
     # Names of links and cgroups: two clouds on one machine need different ones.
     prefix: str = 'zun'
     integration_bridge: str = 'br-int'
@@ -96,8 +98,14 @@ class Settings:
                 f"the state directory's path {self.state} is longer than {MAX_STATE_LENGTH}"
                 " characters: unix sockets below it could not be made"
             )
-        if self.network not in NETWORKS:
-            raise errors.CloudError(f"network {self.network!r} is none of {', '.join(NETWORKS)}")
+        for name, value, known in (('network', self.network, NETWORKS),
+                                   ('firewall', self.firewall, FIREWALLS)):
+            if value not in known:
+                raise errors.CloudError(f"{name} {value!r} is none of {', '.join(known)}")
+        if self.firewall != FIREWALLS[0] and self.network != 'ovs':
+            raise errors.CloudError(
+                f'firewall {self.firewall} needs --network ovs;'
+                ' OVN enforces security groups itself')
         if len(self.prefix) > 6:
             raise errors.CloudError(f'prefix {self.prefix!r} is longer than 6 characters')
 

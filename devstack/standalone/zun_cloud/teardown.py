@@ -27,6 +27,7 @@ import docker.errors
 import requests
 
 from zun_cloud import errors
+from zun_cloud import firewall
 from zun_cloud import health
 from zun_cloud import hosts
 from zun_cloud import leftovers
@@ -69,6 +70,8 @@ def clean(settings: cloud_settings.Settings, *, keep_containers: bool) -> None:
         shell.run(['ip', 'netns', 'delete', item.name], check=False)
     for item in leftovers.links(settings):
         shell.run(['ip', 'link', 'delete', item.name], check=False)
+    if leftovers.filters(settings):
+        firewall.clear()
     shell.run(['ip', 'route', 'delete', 'unreachable', settings.external_network], check=False)
     _unmount(settings)
     for item in leftovers.loops(settings):
@@ -137,6 +140,9 @@ def _remove_bridges(settings: cloud_settings.Settings) -> None:
     host = hosts.Host(settings, 1)
     if not health.Unix(host.run / 'ovs/ovs-vswitchd.ctl')():
         return
+    # The switch's ports tell which they are, so before it forgets those.
+    for item in leftovers.hybrid_links(settings):
+        shell.run(['ip', 'link', 'delete', item.name], check=False)
     for bridge in network.bridges(host):
         network.vsctl(host, '--if-exists', 'del-br', bridge)
 

@@ -64,14 +64,18 @@ class ComputeHost:
         """Everything that servers consist of on this host: kind, host and name."""
         rows = self.engine.containers(all=True, filters={
             'label': f'{identity.LABEL_HOST}={self.name}'})
-        links = json.loads(self.run('ip', '-json', 'link', 'show', 'type', 'veth'))
+        links = [link['ifname'] for kind in ('veth', 'bridge') for link in json.loads(
+            self.run('ip', '-json', 'link', 'show', 'type', kind)) if link]
         mounts = self.run('cat', '/proc/self/mountinfo').splitlines()
         bridge = self._host.settings.integration_bridge
         found = {
             'container': [name[1:] for row in rows for name in row['Names']],
-            'link': [link['ifname'] for link in links if link['ifname'].startswith('tap')],
+            'link': [link for link in links if link.startswith('tap')],
+            # Of ports that iptables filter.
+            'bridge-link': [link for link in links if link.startswith(('qbr', 'qvb', 'qvo'))],
             # Others are OVN's own, made with the first server on the host.
-            'port': [port for port in self._ovs('list-ports', bridge) if port.startswith('tap')],
+            'port': [port for port in self._ovs('list-ports', bridge)
+                     if port.startswith(('tap', 'qvo'))],
             # Root file systems and network namespaces among them.
             'mount': [line.split()[4] for line in mounts],
         }

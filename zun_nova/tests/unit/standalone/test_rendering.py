@@ -44,7 +44,7 @@ class RenderingTest(base.BaseTestCase):
             self.assertNotIn('{{', text)
 
     def test_agents_of_a_host(self) -> None:
-        cloud = settings.Settings(computes=2, network='ovs')
+        cloud = settings.Settings(computes=2, network='ovs', firewall='iptables_hybrid')
         for number, control in ((1, '127.0.0.1'), (2, '172.31.239.1')):
             host = hosts.Host(cloud, number)
             output = rendering.Output('neutron_agents.ini', pathlib.Path('unused'), host,
@@ -56,6 +56,7 @@ class RenderingTest(base.BaseTestCase):
             self.assertIn(f'@{control}:', parser['DEFAULT']['transport_url'])
             self.assertEqual(('netdev', 'physnet1:br-zun'),
                              (parser['ovs']['datapath_type'], parser['ovs']['bridge_mappings']))
+            self.assertEqual('iptables_hybrid', parser['securitygroup']['firewall_driver'])
             # Only the machine serves metadata, so only there is the secret.
             self.assertEqual(number == 1, 'metadata_proxy_shared_secret' in parser['DEFAULT'])
 

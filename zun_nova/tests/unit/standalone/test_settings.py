@@ -54,9 +54,13 @@ class LoadTest(base.BaseTestCase):
     def test_refused(self) -> None:
         for text in ('bogus = 1', 'port_base = "x"', '[ports]\nbogus = 1', 'computes = 0',
                      'computes = 100', 'network = "bridge"', 'prefix = "much-too-long"',
-                     '= syntax'):
+                     'firewall = "nftables"', 'firewall = "iptables_hybrid"', '= syntax'):
             self.file.write_text(text)
             self.assertRaises(errors.CloudError, self.load)
+
+    def test_firewall(self) -> None:
+        self.file.write_text('firewall = "iptables_hybrid"\n')
+        self.assertEqual('iptables_hybrid', self.load(network='ovs').firewall)
 
     def test_state_directory_too_long_for_sockets(self) -> None:
         self.assertRaises(errors.CloudError, settings.load, '/' + 'x' * 80, {}, {})
