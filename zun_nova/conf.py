@@ -111,6 +111,17 @@ removed at the second look.
 """,
     ),
     cfg.IntOpt(
+        'image_max_size_gb',
+        default=50,
+        min=1,
+        help="""
+How much an image may unpack to, its archive and its layers, in GiB.
+
+A compressed archive can hold a thousand times what its size in Glance says.
+Servers of larger images are refused, and nothing of them stays in the engine.
+""",
+    ),
+    cfg.IntOpt(
         'console_max_bytes',
         default=102400,
         min=1024,

@@ -38,7 +38,7 @@ def archive(reference: str, config: Mapping[str, Any] | None = None,
     """
     layer = tar({}) if layer is None else layer
     image = _json({
-        'architecture': _ARCHITECTURES[platform.machine()],
+        'architecture': architecture(),
         'os': 'linux',
         'config': dict(config or {}),
         'rootfs': {'type': 'layers', 'diff_ids': [f'sha256:{_digest(layer)}']},
@@ -54,7 +54,12 @@ def busybox(reference: str, **config: Any) -> bytes:
     :param config: over Cmd=['sh'] and a PATH.
     """
     return archive(
-        reference, {'Cmd': ['sh'], 'Env': ['PATH=/bin']} | config, _busybox_layer())
+        reference, {'Cmd': ['sh'], 'Env': ['PATH=/bin']} | config, busybox_layer())
+
+
+def architecture() -> str:
+    """Of this machine, by Go's name."""
+    return _ARCHITECTURES[platform.machine()]
 
 
 def why_no_busybox() -> str | None:
@@ -82,7 +87,8 @@ def tar(files: Mapping[str, bytes | str | None]) -> bytes:
 
 
 @functools.cache
-def _busybox_layer() -> bytes:
+def busybox_layer() -> bytes:
+    """A tar of this machine's busybox and a link for each of its tools."""
     listed = subprocess.run(
         [BUSYBOX, '--list'], check=True, capture_output=True, text=True, timeout=10).stdout
     tools = {f'bin/{tool}': 'busybox' for tool in listed.split() if tool != 'busybox'}

@@ -10,13 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Rewrites a ``docker save`` archive on its way into the engine.
+"""Rewrites an image's archive on its way into the engine.
 
 The names inside an archive are its author's: loaded as they are, one tenant's
-image could take the name of another's. So the archive is passed on member by
-member, with only its manifest written anew, and nothing is kept on disk.
+image could take the name of another's. And a layer that the engine has already
+is not read again: an archive that only names the layers of another's image
+would get them. So the archive is passed on member by member, each layer is
+compared with what the configuration says of it, and the manifest is written
+anew. Nothing is kept on disk, and memory is bounded.
 
-The format is that of https://github.com/moby/docker-image-spec (v1.2,
+Two formats, told apart by one rule: an archive with a ``manifest.json`` is
+read as ``docker save`` wrote it, whatever else it holds; without one it must
+be an OCI image layout (:mod:`zun_nova.virt.oci_layout`). Both go to the engine
+with a ``manifest.json``, see https://github.com/moby/docker-image-spec (v1.2,
 "Combined Image JSON + Filesystem Changeset Format").
 """
 
@@ -24,150 +30,139 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-import io
+import dataclasses
 import json
-import lzma
-import tarfile
 from typing import Any
-import zlib
+
+from zun_nova.virt import archive_contents
+from zun_nova.virt import compression
+from zun_nova.virt import image_json
+from zun_nova.virt import oci_layout
+from zun_nova.virt import tar_stream
 
 MANIFEST = 'manifest.json'
-#: They name the image too, each in its own way; manifest.json replaces them.
-OTHER_INDEXES = ('repositories', 'index.json', 'oci-layout')
-#: Room for a manifest of more layers than an engine can mount.
-MAX_MANIFEST_BYTES = 1024 * 1024
-#: An image has some files per layer, and engines mount at most 127 layers.
-MAX_MEMBERS = 10_000
-CHUNK_BYTES = 1024 * 1024
-#: Two empty blocks end an archive.
-END = bytes(2 * tarfile.BLOCKSIZE)
+INDEX = 'index.json'
+#: Older ways to name the image, and a mark of the format: the manifest replaces them.
+_DROPPED = ('repositories', 'oci-layout')
+#: Docker's own limit, called maxLayerDepth there.
+MAX_LAYERS = 125
+DEFAULT_MAX_BYTES = 50 * 1024 ** 3
+
+BadArchive = tar_stream.BadArchive
 
 
-class BadArchive(Exception):
-    """The bytes are no archive of exactly one image; the text says why."""
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """The one image of an archive, by the names of members."""
+
+    config: str
+    layers: tuple[str, ...]
 
 
-def renamed(source: Iterable[bytes], reference: str) -> Iterator[bytes]:
+def renamed(source: Iterable[bytes], reference: str, max_bytes: int = DEFAULT_MAX_BYTES,
+            platform: oci_layout.Platform | None = None) -> Iterator[bytes]:
     """Yield the archive, uncompressed, with its one image named ``reference``.
 
-    Constant memory, one pass. The end of the archive is yielded only after
+    One pass. The manifest and the end of the archive are yielded only after
     source has been read to its end, so that an error it raises there (a wrong
-    checksum) leaves the engine with a truncated archive.
+    checksum) leaves the engine with a part, of which it keeps nothing.
 
-    :param source: the archive, plain or compressed with gzip, bzip2 or xz.
+    :param source: the archive, plain or compressed with gzip, zstd, bzip2 or xz.
+    :param max_bytes: of all that is in it when it is unpacked, its layers included.
+    :param platform: of the engine; this machine's when left out.
     :raises BadArchive: as soon as it is seen.
     """
-    chunks = iter(source)
-    manifest: dict[str, Any] | None = None
-    names: set[str] = set()
-    try:
-        with tarfile.open(fileobj=_Reader(chunks), mode='r|*') as archive:
-            for member in archive:
-                name = _checked_name(member)
-                if name in OTHER_INDEXES:
-                    continue
-                if name in names:
-                    raise BadArchive(f'it holds {name!r} twice')
-                names.add(name)
-                if len(names) > MAX_MEMBERS:
-                    raise BadArchive(f'it holds more than {MAX_MEMBERS} files')
-                if name == MANIFEST:
-                    manifest = _read_manifest(archive, member)
-                    yield from _renamed_manifest(manifest, reference)
-                else:
-                    yield from _member(archive, member)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as ex:
-        raise BadArchive(f'it is no tar archive, or is cut short ({ex})') from ex
-    _check_complete(manifest, names)
-    for _ in chunks:  # The checksum of the whole is known only at its end.
+    budget = compression.Budget(max_bytes)
+    plain = compression.uncompressed(source, budget)
+    contents = archive_contents.Contents()
+    yield from _passed_on(plain, contents, budget)
+    for _ in plain:   # The checksum of the whole is known only at its end.
         pass
-    yield END
+    contents.check_links()
+    image = _image(contents, platform or oci_layout.host_platform())
+    _check(contents, image)
+    yield _manifest(image, reference) + tar_stream.END
 
 
-def _checked_name(member: tarfile.TarInfo) -> str:
-    name = member.name.removeprefix('./')
-    if name.startswith('/') or '..' in name.split('/'):
-        raise BadArchive(f'member {member.name!r} points outside the archive')
-    if not (member.isreg() or member.isdir() or member.issym()):
-        raise BadArchive(f'member {member.name!r} is neither file, directory nor link')
-    if member.issym():
-        _check_link(name, member.linkname)
-    return name
+def _passed_on(plain: Iterator[bytes], contents: archive_contents.Contents,
+               budget: compression.Budget) -> Iterator[bytes]:
+    """All members as they are, but those that name the image; notes them in contents."""
+    reader = tar_stream.Reader(plain)
+    for given in reader:
+        member = contents.add(given)
+        if member is None or member.name in _DROPPED:
+            continue
+        if member.name in (MANIFEST, INDEX):
+            contents.texts[member.name] = _text(member, reader)
+        else:
+            yield member.header()
+            yield from contents.watched(member, reader.data(), budget)
+            yield tar_stream.padding(member.size)
 
 
-def _check_link(name: str, target: str) -> None:
-    """Old engines save equal layers as links to one another, such as ../X/layer.tar."""
-    depth = name.count('/')
-    for part in target.split('/'):
-        depth += -1 if part == '..' else 1
-        if depth < 0 or target.startswith('/'):
-            raise BadArchive(f'link {name!r} points outside the archive')
+def _text(member: tar_stream.Member, reader: tar_stream.Reader) -> bytes:
+    if member.kind is not tar_stream.Kind.FILE or member.size > image_json.MAX_BYTES:
+        raise BadArchive(f'its {member.name} is no file of sensible size; make the archive anew')
+    return b''.join(reader.data())
 
 
-def _read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
-    if not member.isreg() or member.size > MAX_MANIFEST_BYTES:
-        raise BadArchive('its manifest.json is no file of sensible size')
-    file = archive.extractfile(member)
-    assert file is not None  # it is a regular file
-    try:
-        manifest = json.load(file)
-    except ValueError as ex:
-        raise BadArchive(f'its manifest.json is no JSON ({ex})') from ex
-    if (not isinstance(manifest, list) or len(manifest) != 1
-            or not isinstance(manifest[0], dict)):
-        raise BadArchive('its manifest.json must describe exactly one image')
-    return manifest[0]
+def _image(contents: archive_contents.Contents, platform: oci_layout.Platform) -> _Image:
+    if MANIFEST in contents.texts:
+        return _docker_image(contents.texts[MANIFEST])
+    if INDEX in contents.texts:
+        chosen = oci_layout.chosen(contents.texts[INDEX], contents.blob, platform)
+        return _Image(archive_contents.blob_name(chosen.config),
+                      tuple(archive_contents.blob_name(layer) for layer in chosen.layers))
+    raise BadArchive('it holds neither manifest.json nor index.json; make it with "docker save"')
 
 
-def _check_complete(manifest: dict[str, Any] | None, names: set[str]) -> None:
-    if manifest is None:
-        raise BadArchive('it holds no manifest.json; make the archive with "docker save"')
-    layers = manifest.get('Layers')
-    for name in [manifest.get('Config'), *(layers if isinstance(layers, list) else [layers])]:
-        if not isinstance(name, str) or name.removeprefix('./') not in names:
-            raise BadArchive(f'its manifest.json names {name!r}, which it does not hold')
+def _docker_image(text: bytes) -> _Image:
+    manifest = image_json.parse(text, MANIFEST)
+    if not isinstance(manifest, list) or len(manifest) != 1:
+        raise BadArchive('its manifest.json must describe exactly one image; save only one')
+    config, layers = image_json.get(manifest[0], 'Config'), image_json.get(manifest[0], 'Layers')
+    names = [config, *layers] if isinstance(layers, list) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise BadArchive('its manifest.json does not name a configuration and layers; make it '
+                         'with "docker save"')
+    config, *layers = (archive_contents.plain_name(name) for name in names)
+    return _Image(config, tuple(layers))
 
 
-def _renamed_manifest(manifest: dict[str, Any], reference: str) -> Iterator[bytes]:
-    data = json.dumps([{**manifest, 'RepoTags': [reference]}]).encode()
-    header = tarfile.TarInfo(MANIFEST)
-    header.size = len(data)
-    yield header.tobuf(tarfile.PAX_FORMAT) + data + _padding(len(data))
+def _check(contents: archive_contents.Contents, image: _Image) -> None:
+    """Make sure that the archive holds what the engine would take for its image."""
+    for name in (image.config, *image.layers):
+        if not contents.holds(name):
+            raise BadArchive(f'its manifest names {tar_stream.shown(name)}, which it does not '
+                             'hold; make it anew')
+    if len(image.layers) > MAX_LAYERS:
+        raise BadArchive(f'it has {len(image.layers)} layers, and engines mount {MAX_LAYERS}; '
+                         'build it with fewer')
+    text = contents.texts.get(image.config)
+    if text is None:
+        raise BadArchive('its configuration is no JSON object of at most '
+                         f'{image_json.MAX_BYTES // 1024} KiB; make it with "docker save"')
+    config = image_json.parse(text, 'configuration')
+    system = image_json.get_text(config, 'os')
+    if system not in ('', 'linux'):
+        raise BadArchive(f'it is made for {tar_stream.shown(system)}; use an image for linux')
+    _check_layers(contents, image, image_json.get(config, 'rootfs'))
 
 
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    """One member with header and padding, a chunk at a time."""
-    header = tarfile.TarInfo(member.name)
-    header.type, header.linkname, header.mode = member.type, member.linkname, member.mode
-    if not member.isreg():
-        yield header.tobuf(tarfile.PAX_FORMAT)
-        return
-    header.type = tarfile.REGTYPE  # whatever kind of sparse file it was
-    header.size = member.size
-    yield header.tobuf(tarfile.PAX_FORMAT)
-    file = archive.extractfile(member)
-    assert file is not None  # it is a regular file
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
-    yield _padding(member.size)
+def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: Any) -> None:
+    digests = image_json.get_list(rootfs, 'diff_ids')
+    if len(digests) != len(image.layers):
+        raise BadArchive(f'its manifest and its configuration differ in the number of layers '
+                         f'({len(image.layers)}, {len(digests)}); make it anew')
+    for number, (name, digest) in enumerate(zip(image.layers, digests, strict=True), 1):
+        if digest != f'sha256:{contents.digest(name)}':
+            raise BadArchive(f'its layer {number} is not the one that its configuration names; '
+                             'make it anew with "docker save"')
 
 
-def _padding(size: int) -> bytes:
-    return bytes(-size % tarfile.BLOCKSIZE)
-
-
-class _Reader(io.RawIOBase):
-    """The iterable as a file that can only be read forward."""
-
-    def __init__(self, source: Iterable[bytes]) -> None:
-        self._chunks = iter(source)
-        self._rest = memoryview(b'')
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._rest:
-            try:
-                self._rest = memoryview(next(self._chunks))
-            except StopIteration:
-                return b''
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(piece)
+def _manifest(image: _Image, reference: str) -> bytes:
+    """The last member. Nothing of the author's but the names of members."""
+    data = json.dumps([{'Config': image.config, 'RepoTags': [reference],
+                        'Layers': list(image.layers)}]).encode()
+    member = tar_stream.Member(MANIFEST, tar_stream.Kind.FILE, len(data))
+    return member.header() + data + tar_stream.padding(len(data))

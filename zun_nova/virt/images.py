@@ -128,7 +128,8 @@ class Images:
             with contextlib.closing(data):
                 self._store.load_image(
                     archive.renamed(
-                        download.reported(data, source.image_id, source.size), source.reference),
+                        download.reported(data, source.image_id, source.size), source.reference,
+                        self._conf.zun_nova.image_max_size_gb * 1024 ** 3),
                     source.reference)
         except archive.BadArchive as ex:
             raise errors.ImageInvalid(source.image_id, str(ex)) from ex

@@ -69,10 +69,16 @@ class DockerEngine(fixtures.Fixture):
 
     :ivar url: unix://...
     :ivar owned: it is our own, so it may be stopped.
+    :ivar data: where one of our own keeps its state.
+    :param data_bytes: how much that can be, of one of our own; kept in memory then.
     """
 
     PREFIX = 'zun-test-'
     REPOSITORY = 'zun-test/'
+
+    def __init__(self, data_bytes: int | None = None) -> None:
+        super().__init__()
+        self._data_bytes = data_bytes
 
     def _setUp(self) -> None:
         reason = why_not()
@@ -117,7 +123,7 @@ class DockerEngine(fixtures.Fixture):
                 ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', _SCRIPT, 'sh',
                  str(self._root / 'run'), DOCKERD,
                  '--config-file', str(self._root / 'daemon.json'),
-                 '--data-root', str(self._root / 'data'),
+                 '--data-root', str(self.data),
                  '--exec-root', str(self._root / 'exec'),
                  '--pidfile', str(self._root / 'docker.pid'),
                  '--host', self.url,
@@ -153,10 +159,14 @@ class DockerEngine(fixtures.Fixture):
         # Not the test's own temporary directory: a socket's path is short.
         self._root = pathlib.Path(tempfile.mkdtemp(prefix='zun-test-', dir='/tmp'))
         self.url = f'unix://{self._root}/docker.sock'
+        self.data = self._root / 'data'
         (self._root / 'run').mkdir()
         (self._root / 'daemon.json').write_text('{"live-restore": true}')
         self._mount('--bind', str(self._root), str(self._root))
         self._mount('--make-shared', str(self._root))
+        if self._data_bytes is not None:
+            self.data.mkdir()
+            self._mount('-t', 'tmpfs', '-o', f'size={self._data_bytes}', 'tmpfs', str(self.data))
         self.addCleanup(self._remove_root)
         self.addCleanup(self._end_processes)
         self.addCleanup(self.stop)
@@ -214,12 +224,12 @@ class DockerEngine(fixtures.Fixture):
         subprocess.run(['mount', *arguments], check=True, timeout=10)
 
 
-def for_class(case: type[unittest.TestCase]) -> DockerEngine:
+def for_class(case: type[unittest.TestCase], data_bytes: int | None = None) -> DockerEngine:
     """An engine that all tests of a class share; for setUpClass()."""
     reason = why_not()
     if reason:
         raise unittest.SkipTest(reason)
-    engine = DockerEngine()
+    engine = DockerEngine(data_bytes)
     engine.setUp()
     case.addClassCleanup(engine.cleanUp)
     return engine
