@@ -36,6 +36,8 @@ from typing import Any
 import jsonschema
 from jsonschema import validators
 
+from zun_nova.virt import flavor_config
+
 PATH = pathlib.Path(__file__).parent / 'schema' / 'container-config-1.json'
 
 #: Where in a configuration: keys and, in lists, numbers; () is all of it.
@@ -128,7 +130,7 @@ def _explain(error: Any) -> Iterator[Problem]:
     if error.validator == 'additionalProperties':
         known = error.schema['properties']
         for key in error.instance.keys() - known.keys():
-            yield Problem((*here, key), _unknown(key, known))
+            yield Problem((*here, key), _unknown(key, known, top=not here))
     elif error.validator == 'required':
         missing = [key for key in error.validator_value if key not in error.instance]
         if not any(key in error.message for key in missing[1:]):   # one error for each of them
@@ -141,7 +143,9 @@ def _explain(error: Any) -> Iterator[Problem]:
         yield Problem(here, _rule(error))
 
 
-def _unknown(key: str, known: Mapping[str, Any]) -> str:
+def _unknown(key: str, known: Mapping[str, Any], *, top: bool) -> str:
+    if top and (spec := f'{flavor_config.PREFIX}{key}') in flavor_config.KEYS:
+        return f'only a flavor can give it; ask the operator for one with the extra spec {spec}'
     close = difflib.get_close_matches(key, known, 1)
     hint = f'did you mean {close[0]}?' if close else f'known are {", ".join(sorted(known))}'
     return f'no such key; {hint}'

@@ -20,8 +20,8 @@ Each place is a layer; the first of these that names a key decides:
 4. the image's property ``os_command_line``, which gives ``args``.
 
 What no layer names is as the image's own configuration says. In ``env``,
-``sysctls`` and ``ulimits`` each name is decided by itself. have the same keys and rules, those of
-:mod:`zun_nova.virt.config_schema`.
+``sysctls`` and ``ulimits`` each name is decided by itself. All layers have
+the same keys and rules, those of :mod:`zun_nova.virt.config_schema`.
 """
 
 from __future__ import annotations

@@ -84,6 +84,11 @@ class CloudTest(base.BaseTestCase):
     def boot(self, image: Any = None, *, flavor: str = 'container.tiny', status: str = 'ACTIVE',
              **attributes: Any) -> Any:
         """A server of the demo project that reached the status."""
+        return self.wait_status(self.request(image, flavor=flavor, **attributes), status)
+
+    def request(self, image: Any = None, *, flavor: str = 'container.tiny',
+                **attributes: Any) -> Any:
+        """A server of the demo project that Nova has just been asked for."""
         image = image or self.demo.image.find_image('busybox', ignore_missing=False)
         network = self.demo.network.find_network('private', ignore_missing=False)
         server = self.demo.compute.create_server(
@@ -91,7 +96,7 @@ class CloudTest(base.BaseTestCase):
             flavor_id=self.demo.compute.find_flavor(flavor, ignore_missing=False).id,
             **({'networks': [{'uuid': network.id}]} | attributes))
         self.addCleanup(self.delete, server)
-        return self.wait_status(server, status)
+        return server
 
     def delete(self, server: Any) -> None:
         self.demo.compute.delete_server(server.id, ignore_missing=True)
@@ -113,7 +118,11 @@ class CloudTest(base.BaseTestCase):
 
     def fault_of(self, **arguments: Any) -> str:
         """Boot a server that must break; returns what its owner is told."""
-        server = self.boot(status='ERROR', **arguments)
+        return self.fault(self.request(**arguments))
+
+    def fault(self, server: Any) -> str:
+        """What the owner of a server is told that must break."""
+        self.wait_status(server, 'ERROR')
         return str(self.demo.compute.get_server(server.id).fault['message'])
 
     def console(self, server: Any) -> str:

@@ -68,6 +68,8 @@ class ProblemsTest(base.BaseTestCase):
             ([], (), 'keys with values'),
             ({'comand': 'x'}, ('comand',), 'did you mean command?'),
             ({'mounts': []}, ('mounts',), 'no such key; known are args, command'),
+            ({'privileged': True}, ('privileged',), 'only a flavor can give it'),
+            ({'healthcheck': {'runtime': 1}}, ('healthcheck', 'runtime'), 'no such key'),
             ({'command': []}, ('command',), 'list of text'),
             ({'command': '  '}, ('command',), 'list of text'),
             ({'command': '"unclosed'}, ('command',), 'list of text'),

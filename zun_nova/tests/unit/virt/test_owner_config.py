@@ -93,7 +93,7 @@ class MetadataTest(base.BaseTestCase):
     def test_bad_values_name_key_and_rule(self) -> None:
         for key, value, rule in (
             ('container:comand', 'x', 'did you mean command?'),
-            ('container:privileged', 'true', 'no such key'),
+            ('container:privileged', 'true', 'only a flavor can give it'),
             ('container:', 'x', 'no such key'),
             ('container:env:', 'x', 'no name of an environment variable'),
             ('container:env:1A', 'x', 'no name of an environment variable'),
