@@ -24,8 +24,18 @@ from nova import exception
 import nova.conf
 from oslo_log import log as logging
 
+from zun_nova import errors
+
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
+
+_EVENT = 'network-vif-plugged'
+
+_LATE = (
+    'Neutron has not confirmed within {} s (vif_plugging_timeout) that it is wired. Is the '
+    'Neutron agent or ovn-controller of its host up?')
+
+_FAILED = 'Neutron reported that it could not be wired; see its logs.'
 
 
 @contextlib.contextmanager
@@ -38,12 +48,12 @@ def wait_plugged(
     before and send no event. Without ``vif_plugging_timeout`` nothing is
     waited for.
 
-    :raises nova.exception.VirtualInterfaceCreateException: an event did not
-        come in time or told of a failure, and ``vif_plugging_is_fatal``.
+    :raises errors.VifError: an event did not come in time or told of a
+        failure, and ``vif_plugging_is_fatal``.
     """
     timeout = CONF.vif_plugging_timeout
     awaited = [vif['id'] for vif in network_info if vif.get('active', True) is False]
-    events = [('network-vif-plugged', port_id) for port_id in awaited] if timeout else []
+    events = [(_EVENT, port_id) for port_id in awaited] if timeout else []
     try:
         with virtapi.wait_for_instance_event(
                 instance, events, timeout=timeout, error_callback=_on_failure):
@@ -51,7 +61,7 @@ def wait_plugged(
     except exception.InstanceEventTimeout as exc:
         # Nova has logged which events were missing.
         if CONF.vif_plugging_is_fatal:
-            raise exception.VirtualInterfaceCreateException() from exc
+            raise errors.VifError(', '.join(awaited), _LATE.format(timeout)) from exc
         LOG.warning('Starting the server though Neutron has not confirmed within %d s that its '
                     'ports are wired', timeout, instance=instance)
 
@@ -60,4 +70,4 @@ def _on_failure(event_name: str, instance: Any) -> None:
     """What Nova calls for an event of status failed; None: go on waiting."""
     LOG.error('Neutron reported a failure with %s', event_name, instance=instance)
     if CONF.vif_plugging_is_fatal:
-        raise exception.VirtualInterfaceCreateException()
+        raise errors.VifError(event_name.removeprefix(f'{_EVENT}-'), _FAILED)

@@ -17,22 +17,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import nova.conf
 from nova.network import model as network_model
 from nova.network import os_vif_util
+from os_vif.objects import network as network_objects
 from os_vif.objects import vif as vif_objects
 
 from zun_nova import errors
 from zun_nova.vif import model
 
-_UNBOUND = (
-    'Neutron could not bind it to this host (vif type {type!r}). See neutron-server.log for '
-    'the reason; most often this host runs no Neutron agent or ovn-controller that is alive '
-    '("openstack network agent list"), or calls itself otherwise than nova-compute does '
-    '(host in nova.conf, external_ids:hostname in Open vSwitch).')
+CONF = nova.conf.CONF
+
+# Nova shows 255 characters of a fault, a hundred of which say whose it is.
+UNBOUND = (
+    'Neutron could not bind it to this host; its log says why. Is its vnic type normal, and is '
+    "the host's agent alive (openstack network agent list)?")
 
 _UNSUPPORTED = (
-    'vif type {type!r} with vnic type {vnic!r} cannot be wired to a container; use ports of '
-    "vnic type 'normal' that ML2/OVN or ML2/Open vSwitch binds as vif type 'ovs'.")
+    'vif type {type!r} with vnic type {vnic!r} cannot be wired to a container. Use ports of vnic '
+    'type normal, bound by ML2/OVN or ML2/Open vSwitch.')
 
 
 def from_nova(vif: Mapping[str, Any]) -> Any:
@@ -52,6 +55,17 @@ def from_nova(vif: Mapping[str, Any]) -> Any:
     return result
 
 
+def unbound(vif: Mapping[str, Any]) -> Any:
+    """The os-vif object that unplugs a VIF of which Neutron no longer says how it was plugged.
+
+    Should its bridge be there, os-vif takes the port for hybrid.
+    """
+    return vif_objects.VIFOpenVSwitch(
+        id=vif['id'], address=vif['address'], plugin='ovs', vif_name=model.host_device(vif['id']),
+        network=network_objects.Network(bridge=CONF.neutron.ovs_bridge),
+        port_profile=vif_objects.VIFPortProfileOpenVSwitch(interface_id=vif['id']))
+
+
 def switch_port(port: Any) -> Any:
     """The switch's part of a hybrid port, as a port of its own.
 
@@ -69,6 +83,6 @@ def _check(vif: Mapping[str, Any]) -> None:
     kind = vif['type']
     vnic = vif.get('vnic_type', network_model.VNIC_TYPE_NORMAL)
     if kind in (network_model.VIF_TYPE_UNBOUND, network_model.VIF_TYPE_BINDING_FAILED, None):
-        raise errors.VifError(vif['id'], _UNBOUND.format(type=kind))
+        raise errors.VifError(vif['id'], UNBOUND)
     if kind != network_model.VIF_TYPE_OVS or vnic != network_model.VNIC_TYPE_NORMAL:
         raise errors.VifError(vif['id'], _UNSUPPORTED.format(type=kind, vnic=vnic))

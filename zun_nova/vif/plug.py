@@ -137,12 +137,11 @@ def _unplug(owner: Any, vif: _Vif) -> None:
     try:
         port = osvif.from_nova(vif)
     except errors.VifError:
-        # It lost its binding; links may have been left all the same.
-        port, devices = None, model.host_devices(vif['id'])
+        # It lost its binding, and was plugged before; or it never was.
+        port, devices = osvif.unbound(vif), model.host_devices(vif['id'])
     try:
-        if port is not None:
-            with _as_vif_error(vif['id'], f'unplug {device} from the switch'):
-                _off_switch(port, owner)
+        with _as_vif_error(vif['id'], f'unplug {device} from the switch'):
+            _off_switch(port, owner)
     finally:
         with _as_vif_error(vif['id'], f"delete the link {' or '.join(devices)}"):
             for device in devices:

@@ -13,8 +13,8 @@
 """From our kinds of errors to the exceptions Nova acts on.
 
 What Nova does with each: InvalidInput, ImageUnacceptable and
-VirtualInterfaceCreateException end a build at once, because another host
-would do no better; any other error of a build makes Nova try another host.
+BuildAbortException end a build at once, with their reason for its owner to
+read; any other error of a build makes Nova try another host.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 from nova import exception
 
 from zun_nova import errors
+from zun_nova.vif import osvif
 
 
 @contextlib.contextmanager
@@ -69,11 +70,16 @@ def building(instance: Any) -> Iterator[None]:
         raise exception.InvalidInput(reason=str(ex)) from ex
     except errors.ImageInvalid as ex:
         raise exception.ImageUnacceptable(image_id=ex.image_id, reason=ex.reason) from ex
-    except errors.VifError as ex:
-        raise exception.VirtualInterfaceCreateException(str(ex)) from ex
-    except (errors.ImageUnavailable, errors.StartFailed, errors.InvalidRequest) as ex:
-        # The same image and words would fail on every other host as well, and all hosts
+    except exception.PortBindingFailed as ex:
+        # From Nova's allocation, which the driver is the first to wait for.
+        unbound = errors.VifError(ex.kwargs['port_id'], osvif.UNBOUND)
+        raise exception.BuildAbortException(
+            instance_uuid=instance.uuid, reason=str(unbound)) from ex
+    except (errors.VifError, errors.ImageUnavailable, errors.StartFailed,
+            errors.InvalidRequest) as ex:
+        # The same image, words and ports would fail on every other host as well, and all hosts
         # ask the same Glance. To try them would replace the cause by "Exhausted all hosts".
+        # VirtualInterfaceCreateException, Nova's own for ports, would hide which port and why.
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=str(ex)) from ex
     except errors.EngineError as ex:
         raise exception.InstanceDeployFailure(reason=str(ex)) from ex

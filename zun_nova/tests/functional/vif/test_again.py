@@ -87,6 +87,15 @@ class TestAgain(base.WiringCase):
         plug.unplug_rest(one.instance.uuid)
         self.assertIn('other', self.host.ports())
 
+    def test_unplug_when_the_binding_was_lost(self) -> None:
+        before = (self.host.links(), self.host.ports())
+        one = self.server(11)
+        one.plug()
+        one.network_info[0].update(type='binding_failed', details={})
+        for _ in range(2):
+            one.unplug()
+            self.assertEqual(before, (self.host.links(), self.host.ports()))
+
     def test_unplug_when_namespace_is_gone(self) -> None:
         before = (self.host.links(), self.host.ports())
         one = self.server(11)

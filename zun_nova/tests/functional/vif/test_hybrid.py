@@ -126,4 +126,4 @@ class TestHybrid(base.WiringCase):
         one.plug()
         one.network_info[0].update(type='binding_failed', details={})
         one.unplug()
-        self.assertEqual(self.before[0], self.host.links())
+        self.assert_nothing_left()

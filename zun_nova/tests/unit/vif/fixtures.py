@@ -19,6 +19,7 @@ from unittest import mock
 
 import fixtures
 import os_vif
+from os_vif import exception as os_vif_exception
 
 from zun_nova.vif import daemons
 from zun_nova.vif import plug
@@ -43,6 +44,8 @@ class RecordedWiring(fixtures.Fixture):
         self.switch: dict[str, switch.Port] = {}
         #: What asking the switch raises.
         self.switch_error: Exception | None = None
+        #: Ports that the switch does not take.
+        self.refused: set[str] = set()
 
     def _setUp(self) -> None:
         os_vif.initialize()
@@ -60,6 +63,8 @@ class RecordedWiring(fixtures.Fixture):
 
     def _plug(self, vif: Any, instance_info: Any) -> None:
         self.calls.append(('plug', vif.id))
+        if vif.id in self.refused:
+            raise os_vif_exception.PlugException(vif=vif, err='refused')
         self.switch[vif.vif_name] = switch.Port(vif.id, vif.vif_name, instance_info.uuid)
 
     def _unplug(self, vif: Any, instance_info: Any) -> None:

@@ -17,12 +17,12 @@ from typing import Any
 import unittest
 from unittest import mock
 
-from nova import exception
 from nova import objects
 from nova.compute import manager
 import nova.conf
 from oslo_utils import uuidutils
 
+from zun_nova import errors
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import events
 
@@ -83,9 +83,19 @@ class TestWaitPlugged(unittest.TestCase):
 
     def test_event_does_not_come(self) -> None:
         self.set(vif_plugging_timeout=1)
-        with self.assertRaises(exception.VirtualInterfaceCreateException):
+        with self.assertRaisesRegex(
+                errors.VifError, f'Port {self.port_id}: .* within 1 s .vif_plugging_timeout'):
             with self.wait():
                 pass
+
+    def test_one_of_two_events_does_not_come(self) -> None:
+        self.set(vif_plugging_timeout=1)
+        self.network_info[1]['active'] = False
+        with self.assertRaises(errors.VifError) as caught:
+            with self.wait():
+                self.send()
+        for vif in self.network_info:
+            self.assertIn(vif['id'], str(caught.exception))
 
     def test_event_does_not_come_and_need_not(self) -> None:
         self.set(vif_plugging_timeout=1, vif_plugging_is_fatal=False)
@@ -94,9 +104,15 @@ class TestWaitPlugged(unittest.TestCase):
 
     def test_failure_reported(self) -> None:
         with self.assertLogs(events.LOG.logger, 'ERROR'):
-            with self.assertRaises(exception.VirtualInterfaceCreateException):
+            with self.assertRaises(errors.VifError) as caught:
                 with self.wait():
                     self.send('failed')
+        self.assertEqual(self.port_id, caught.exception.port_id)
+
+    def test_failure_reported_and_no_matter(self) -> None:
+        self.set(vif_plugging_timeout=1, vif_plugging_is_fatal=False)
+        with self.assertLogs(events.LOG.logger, 'ERROR'), self.wait():
+            self.send('failed')
 
     def test_failure_of_plugging_goes_through(self) -> None:
         with self.assertRaises(ZeroDivisionError), self.wait():

@@ -64,6 +64,11 @@ class TestFromNova(unittest.TestCase):
                          (profile.interface_id, profile.datapath_type, profile.create_port,
                           profile.create_tap))
 
+    def test_port_that_lost_its_binding(self) -> None:
+        port = osvif.unbound(fakes.vif(type='binding_failed', details={}))
+        self.assertEqual(('ovs', 'tap3f2b1c9a-1d', 'br-int'),
+                         (port.plugin, port.vif_name, port.network.bridge))
+
     def test_what_cannot_be_plugged(self) -> None:
         table = (
             ({'type': 'binding_failed'}, 'network agent list'),
@@ -77,3 +82,5 @@ class TestFromNova(unittest.TestCase):
             with self.subTest(reason), self.assertRaisesRegex(errors.VifError, reason) as caught:
                 osvif.from_nova(fakes.vif(**fields))
             self.assertEqual(fakes.PORT_ID, caught.exception.port_id)
+            # What Nova shows of it after 'Build of instance UUID aborted: '.
+            self.assertLessEqual(len(str(caught.exception)), 255 - 64)

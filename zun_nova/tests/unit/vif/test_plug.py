@@ -103,7 +103,7 @@ class TestOrder(PlugCase):
         self.network_info[0]['type'] = 'binding_failed'
         self.unplug()
         self.assertEqual(
-            ['delete tap3f2b1c9a-1d', 'delete qvo3f2b1c9a-1d', 'delete qbr3f2b1c9a-1d',
+            ['unplug A', 'delete tap3f2b1c9a-1d', 'delete qvo3f2b1c9a-1d', 'delete qbr3f2b1c9a-1d',
              'unplug B', 'delete tap8e1b2c3d-4e'], self.calls())
 
     def test_announce(self) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 import concurrent.futures
+import contextlib
 import errno
 from typing import Any
 import uuid
@@ -27,12 +28,14 @@ from nova import objects
 from nova import test
 from nova.compute import power_state
 from nova.compute import provider_tree
+from nova.network import model as network_model
 from nova.tests.unit import fake_instance
 from nova.tests.unit import utils
 from nova.virt import fake
 
 from zun_nova.tests import fake_engine
 from zun_nova.tests import images
+from zun_nova.tests.unit.vif import fakes as vif_fakes
 from zun_nova.tests.unit.vif import fixtures as vif_fixtures
 from zun_nova.virt import driver
 from zun_nova.virt import identity
@@ -56,6 +59,13 @@ class Glance:
         if self.corrupt:
             # glanceclient's way, after the last byte
             raise OSError(errno.EPIPE, 'Corrupt image download')
+
+
+@contextlib.contextmanager
+def no_event(*_: Any, **__: Any) -> Iterator[None]:
+    """Nova's waiting for events that do not come."""
+    yield
+    raise exception.InstanceEventTimeout
 
 
 class DriverCase(test.NoDBTestCase):
@@ -177,9 +187,30 @@ class SpawnFailureTest(DriverCase):
 
     def test_port_cannot_be_wired(self) -> None:
         self.network_info[0]['type'] = 'binding_failed'
-        ex = self.assertRaises(
-            exception.VirtualInterfaceCreateException, self.spawn, self.instance())
-        self.assertIn(self.network_info[0]['id'], str(ex))
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
+        self.assertIn(f'Port {self.network_info[0]["id"]}: Neutron could not bind', str(ex))
+
+    def test_second_port_cannot_be_wired(self) -> None:
+        self.network_info.append(vif_fakes.vif())
+        self.wiring.refused.add(vif_fakes.PORT_ID)
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
+        self.assertIn(f'Port {vif_fakes.PORT_ID}: ', str(ex))
+        self.assertIn('plug', [call for call, _ in self.wiring.calls])
+
+    def test_port_cannot_be_bound(self) -> None:
+        def allocate() -> None:
+            raise exception.PortBindingFailed(port_id=vif_fakes.PORT_ID)
+
+        self.network_info = network_model.NetworkInfoAsyncWrapper(allocate)
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
+        self.assertIn(f'Port {vif_fakes.PORT_ID}: Neutron could not bind', str(ex))
+
+    def test_neutron_does_not_confirm(self) -> None:
+        self.network_info[0]['active'] = False
+        self.driver.virtapi.wait_for_instance_event = no_event
+        ex = self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
+        self.assertIn(f'Port {self.network_info[0]["id"]}: ', str(ex))
+        self.assertIn('vif_plugging_timeout', str(ex))
 
     def test_bad_metadata(self) -> None:
         instance = self.instance()
@@ -316,6 +347,29 @@ class OperationTest(DriverCase):
             self.flags(shutdown_timeout=1)
             self.driver.reboot(self.context, instance, self.network_info, kind)
             self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_start_whose_port_cannot_be_wired(self) -> None:
+        """The container is not lost, and starts when the port can be wired again."""
+        instance = self.instance()
+        self.spawn(instance)
+        before = self.engine.containers[identity.container_name(instance)]
+        self.network_info.append(vif_fakes.vif())
+        self.wiring.refused.add(vif_fakes.PORT_ID)
+        for start in (
+            lambda: self.driver.power_on(self.context, instance, self.network_info),
+            lambda: self.driver.reboot(self.context, instance, self.network_info, 'HARD'),
+            lambda: self.driver.resume_state_on_host_boot(
+                self.context, instance, self.network_info, []),
+        ):
+            self.driver.power_off(instance)
+            ex = self.assertRaises(exception.VirtualInterfacePlugException, start)
+            self.assertIn(vif_fakes.PORT_ID, str(ex))
+            self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
+        self.wiring.refused.clear()
+        self.driver.power_on(self.context, instance, self.network_info)
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+        self.assertIs(before, self.engine.containers[identity.container_name(instance)])
+        self.assertEqual(2, len(self.wiring.switch))
 
     def test_server_that_cannot_start_again(self) -> None:
         instance = self.instance()
