@@ -17,9 +17,13 @@ from __future__ import annotations
 import base64
 from email.mime import multipart
 from email.mime import text as mime_text
+import pathlib
+import sys
 from typing import Any
 
 from zun_nova.tests.functional.cloud import base
+
+EXAMPLES = pathlib.Path(__file__).parents[4] / 'doc/source/user/examples'
 
 #: Every key of the schema. The process says what it finds and lives until its
 #: stop signal, after which it needs a while to end.
@@ -147,6 +151,20 @@ class DocumentTest(base.CloudTest):
         self.demo.compute.stop_server(server.id)
         self.wait_status(server, 'SHUTOFF')
         self.assertIn('stopped: by USR1', self.console(server))
+
+    def test_the_first_document_of_the_guide(self) -> None:
+        server = self.boot(flavor='container.small',
+                           user_data=encoded((EXAMPLES / 'web.yaml').read_text()))
+        get = ('import sys, urllib.request as r;'
+               'sys.stdout.write(r.urlopen("http://127.0.0.1/", timeout=30).read().decode())')
+        self.eventually(lambda: self.listens(server), 'the web server listens')
+        self.assertEqual('Hello from a container.\n',
+                         self.in_server(server, sys.executable, '-c', get))
+
+    def listens(self, server: Any) -> bool:
+        """Whether something waits for connections to port 80."""
+        return ':80 ' in self.in_server(server, 'ss', '--no-header', '--listening', '--tcp',
+                                        '--numeric')
 
     def test_document_goes_before_metadata_and_metadata_before_the_image(self) -> None:
         names = ('PROPERTY', 'METADATA', 'DOCUMENT')
