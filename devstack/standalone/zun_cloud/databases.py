@@ -43,7 +43,8 @@ class Schema:
 
     :param module: holds the ``main`` of its manage command.
     :param sync: groups of command lines that make the tables (see ``manage``).
-    :param copies: databases with the tables of another one: {copy: original}.
+    :param copies: databases that begin with the tables of another one: {copy: original}.
+    :param upgrade: instead of sync and copies, where there are tables and data already.
     :param setup: command lines for what depends on this cloud's passwords and ports.
     """
 
@@ -52,6 +53,7 @@ class Schema:
     module: str
     sync: list[list[list[str]]]
     copies: typing.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    upgrade: list[list[list[str]]] = dataclasses.field(default_factory=list)
     setup: list[list[list[str]]] = dataclasses.field(default_factory=list)
 
 
@@ -98,10 +100,13 @@ def _nova(settings: cloud_settings.Settings) -> Schema:
                  '--database_connection', CELL_DATABASE % 'nova_cell0']
     cell1 = [*manage, 'cell_v2', 'create_cell', '--name', 'cell1',
              '--database_connection', CELL_DATABASE % 'nova', '--transport-url', CELL_TRANSPORT]
+    api = [*manage, 'api_db', 'sync']
     return Schema(
         'nova', ('nova_api', 'nova', 'nova_cell0'), 'nova.cmd.manage',
-        [[[*manage, 'api_db', 'sync'], [*manage, 'db', 'sync', '--local_cell']]],
+        [[api, [*manage, 'db', 'sync', '--local_cell']]],
         copies={'nova_cell0': 'nova'}, setup=[[map_cell0], [cell1]],
+        # Without --local_cell cell0 as well, whose servers and services are its own.
+        upgrade=[[api], [[*manage, 'db', 'sync']]],
     )
 
 
@@ -167,15 +172,17 @@ class Databases:
             for name, path in files.items():
                 self._sql(gzip.decompress(path.read_bytes()).decode(), name)
             return
+        if not fresh:
+            self._manage(schema, schema.upgrade or schema.sync)
+            return
         self._manage(schema, schema.sync)
         for copy, original in schema.copies.items():
             self._sql(self._dump(original), copy)
-        if fresh:
-            self._cache.mkdir(parents=True, exist_ok=True)
-            for name, path in files.items():
-                temporary = path.with_suffix('.new')
-                temporary.write_bytes(gzip.compress(self._dump(name).encode(), 1))
-                temporary.replace(path)
+        self._cache.mkdir(parents=True, exist_ok=True)
+        for name, path in files.items():
+            temporary = path.with_suffix('.new')
+            temporary.write_bytes(gzip.compress(self._dump(name).encode(), 1))
+            temporary.replace(path)
 
     @property
     def _revision(self) -> str:
