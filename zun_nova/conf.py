@@ -55,6 +55,17 @@ Stopping a container may take the server's shutdown timeout longer. Loading an
 image may take this long between two pieces of data.
 """,
     ),
+    cfg.IntOpt(
+        'engine_start_timeout',
+        default=60,
+        min=0,
+        help="""
+Seconds nova-compute waits for the engine when it starts.
+
+Both may start together with their host. When the engine does not answer within
+this time nova-compute ends and says why.
+""",
+    ),
     cfg.StrOpt(
         'default_runtime',
         help="""

@@ -31,6 +31,7 @@ from oslo_log import log as logging
 from zun_nova import conf as zun_conf
 from zun_nova.vif import daemons
 from zun_nova.vif import plug
+from zun_nova.virt import availability
 from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt import image_cache
@@ -77,6 +78,7 @@ class ContainerDriver(driver.ComputeDriver):
 
     def _assemble(self, host: str) -> None:
         self._host = host
+        self._status = availability.HostStatus(host, self.virtapi)
         self._networks = network.Networks(self._runtime, host)
         self._interfaces = interfaces.Interfaces(self._runtime, self._networks)
         self._power = power.Power(self._runtime, self._networks)
@@ -91,7 +93,7 @@ class ContainerDriver(driver.ComputeDriver):
         """Refuse to start without an engine that can serve; may be called again."""
         self._assemble(host)
         with faults.starting(CONF.zun_nova):
-            engine = self._runtime.info()
+            engine = availability.wait(self._runtime, CONF.zun_nova.engine_start_timeout)
         LOG.info('Using %s %s (API %s), runtimes %s, storage driver %s', engine.name,
                  engine.version, engine.api_version, ', '.join(engine.runtimes),
                  engine.storage_driver)
@@ -101,11 +103,16 @@ class ContainerDriver(driver.ComputeDriver):
         daemons.start()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
-        """Begin to look for what is left of servers that are not here; changes no server."""
+        """Begin to look for what is left of servers that are not here; changes no server.
+
+        The host is in the scheduler's hands again, if it was only the engine that was away.
+        """
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
             self._runtime, self._networks, self._host, CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
+        # Here, so that Nova's first look at the host, which tells Placement, comes after it.
+        self._status.engine_found()
         return instances
 
     def _end_reconciler(self) -> None:
@@ -121,7 +128,7 @@ class ContainerDriver(driver.ComputeDriver):
             self._watcher = None
         if callback is not None and isinstance(self._runtime, events.Events):
             self._watcher = lifecycle.Watcher(
-                self._runtime, self._runtime, self._host, self.emit_event)
+                self._runtime, self._runtime, self._host, self.emit_event, self._status)
             self._watcher.start()
 
     def cleanup_host(self, host: str) -> None:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What containers do by themselves, told to Nova.
+"""What containers do by themselves, and the engine's absence, told to Nova.
 
 Two threads. One reads the engine's events and, whenever it (re)connects, the
 list of containers; it only queues, because the engine does not wait for who
@@ -41,6 +41,7 @@ from nova.virt import event as virt_event
 from oslo_log import log as logging
 
 from zun_nova import errors
+from zun_nova.virt import availability
 from zun_nova.virt import exits
 from zun_nova.virt import identity
 from zun_nova.virt.runtime import base
@@ -84,6 +85,13 @@ class _Listing:
     time: float
 
 
+@dataclasses.dataclass(frozen=True)
+class _Lost:
+    """The engine does not answer."""
+
+    reason: str
+
+
 @dataclasses.dataclass
 class _Reminder:
     """An end that Nova may not have acted on."""
@@ -98,14 +106,17 @@ class Watcher:
 
     :param source: the same engine as runtime.
     :param emit: nova.virt.driver.ComputeDriver.emit_event.
+    :param status: told whether the engine answers.
     """
 
     def __init__(self, runtime: base.Runtime, source: events.Events, host: str,
-                 emit: Callable[[virt_event.LifecycleEvent], None]) -> None:
+                 emit: Callable[[virt_event.LifecycleEvent], None],
+                 status: availability.HostStatus) -> None:
         self._runtime = runtime
         self._source = source
+        self._status = status
         self._labels = identity.servers_of(host)
-        self._queue: queue.Queue[_Listing | events.Event | None] = queue.Queue()
+        self._queue: queue.Queue[_Listing | _Lost | events.Event | None] = queue.Queue()
         self._teller = _Teller(runtime, emit)
         self._ended = threading.Event()
         self._stream: events.Stream | None = None
@@ -128,20 +139,22 @@ class Watcher:
 
     def _read(self) -> None:
         delay = _FIRST_RETRY
-        lost = False
+        failures = 0
         while not self._ended.is_set():
             try:
                 with contextlib.closing(self._source.watch(self._labels)) as self._stream:
                     rows = self._runtime.list(self._labels)
                     self._queue.put(_Listing(tuple(rows), time.time()))
-                    if lost:
+                    if failures:
                         LOG.info('The engine tells its events again')
-                    delay, lost = _FIRST_RETRY, False
+                    delay, failures = _FIRST_RETRY, 0
                     self._pass_on(self._stream)
             except errors.EngineError as ex:
-                if not lost:
+                failures += 1
+                if failures == 1:
                     LOG.warning('Changes of servers are not seen until the engine answers: %s', ex)
-                lost = True
+                elif failures == 2:   # a stream that breaks once says little
+                    self._queue.put(_Lost(str(ex)))
                 self._ended.wait(delay)
                 delay = min(2 * delay, _LAST_RETRY)
 
@@ -163,8 +176,11 @@ class Watcher:
                 continue
             if item is None:
                 return
-            if isinstance(item, _Listing):
+            if isinstance(item, _Lost):
+                self._guarded(self._status.engine_lost, item.reason)
+            elif isinstance(item, _Listing):
                 self._guarded(self._teller.catch_up, item)
+                self._guarded(self._status.engine_found)
             else:
                 self._guarded(self._teller.tell, item)
 
@@ -174,7 +190,7 @@ class Watcher:
             call(*arguments)
         except Exception:
             # Whatever RPC raises, later events must be told.
-            LOG.exception('Could not tell Nova what a server did')
+            LOG.exception('Could not tell Nova what happened')
 
 
 class _Teller:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import os
 import signal
 import subprocess
@@ -24,7 +25,9 @@ from zun_nova.tests.functional.cloud import base
 from zun_nova.tests.functional.cloud import networks
 
 # isort: split
-from zun_cloud import services  # found on the path that the tests of the cloud added
+from zun_cloud import host_services  # found on the path that the tests of the cloud added
+from zun_cloud import hosts
+from zun_cloud import services
 from zun_cloud import supervise
 
 #: What a machine under load may take to start a service, or to see that one is away.
@@ -41,6 +44,8 @@ class FaultsTest(networks.NetworkCase):
         super().setUp()
         self.manager = supervise.Manager(self.settings)
         self.compute = self.hosts['compute1']
+        #: What programs the switch.
+        self.controller = host_services.wires_ports(hosts.Host(self.settings, 1))
         self._broken = False
 
     def tearDown(self) -> None:
@@ -88,6 +93,30 @@ class FaultsTest(networks.NetworkCase):
         self._broken = False
 
     # -- servers
+
+    def boot_all(self, count: int) -> list[Any]:
+        """So many servers at once, all ACTIVE."""
+        return [self.wait_status(server, 'ACTIVE') for server in
+                [self.request() for _ in range(count)]]
+
+    def settled(self, servers: Iterable[Any]) -> list[Any]:
+        """The servers once each is ACTIVE or ERROR, and nothing is being done to it."""
+        found = [self.admin.compute.get_server(server.id) for server in servers]
+        self.eventually(lambda: self._is_settled(found), 'all servers are ACTIVE or ERROR')
+        return found
+
+    def _is_settled(self, servers: list[Any]) -> bool:
+        """Looks again at those that were not."""
+        for place, server in enumerate(servers):
+            if server.status not in ('ACTIVE', 'ERROR') or server.task_state:
+                servers[place] = self.admin.compute.get_server(server.id)
+        return all(server.status in ('ACTIVE', 'ERROR') and not server.task_state
+                   for server in servers)
+
+    def compute_service(self) -> Any:
+        """nova-compute of the machine, as ``openstack compute service list`` shows it."""
+        return next(iter(self.admin.compute.services(
+            binary='nova-compute', host=self.compute.name)))
 
     def process(self, server: Any) -> int:
         """The pid of the server's first process."""

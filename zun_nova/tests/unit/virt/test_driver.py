@@ -385,6 +385,7 @@ class HostTest(DriverCase):
 
     def test_engine_that_is_not_there(self) -> None:
         self.engine.stop()
+        self.flags(group='zun_nova', engine_start_timeout=0)
         ex = self.assertRaises(exception.HypervisorUnavailable, self.driver.init_host, 'compute1')
         self.assertIn(self.engine.url, str(ex))
         self.assertIn('docker_url', str(ex))

@@ -30,6 +30,7 @@ from nova.virt import event as virt_event
 from zun_nova.tests import fake_engine
 from zun_nova.tests import images
 from zun_nova.tests.unit.runtime import test_docker_contract
+from zun_nova.virt import availability
 from zun_nova.virt import exits
 from zun_nova.virt import identity
 from zun_nova.virt import lifecycle
@@ -50,13 +51,15 @@ class WatcherCase(test.NoDBTestCase):
         self.runtime = test_docker_contract.runtime_on(self.fake)
         self.runtime.load_image([images.busybox(IMAGE)], IMAGE)
         self.told: queue.Queue[virt_event.LifecycleEvent] = queue.Queue()
+        self.status = mock.create_autospec(availability.HostStatus, instance=True)
         self.exits: list[tuple[Any, ...]] = []
         self.stub_out('zun_nova.virt.exits.record', lambda *values: self.exits.append(values))
         self.instance = mock.Mock(vm_state=vm_states.STOPPED, task_state=None)
         self.stub_out('nova.objects.Instance.get_by_uuid', lambda *_, **__: self.instance)
 
     def watch(self) -> None:
-        watcher = lifecycle.Watcher(self.runtime, self.runtime, 'compute1', self.told.put)
+        watcher = lifecycle.Watcher(
+            self.runtime, self.runtime, 'compute1', self.told.put, self.status)
         watcher.start()
         self.addCleanup(watcher.stop)
         # One that starts before the watcher has taken stock is not told of.
@@ -186,6 +189,20 @@ class AwayTest(WatcherCase):
         self.assertEqual({ended: STOPPED, frozen: PAUSED}, seen)
         self.assertEqual([(ended, 'project', 'Exit code 7: error')], self.exits)
         self.nothing_told()
+
+    def test_nova_knows_whether_the_engine_answers(self) -> None:
+        said: queue.Queue[str] = queue.Queue()
+        self.status.engine_lost.side_effect = said.put
+        self.status.engine_found.side_effect = lambda: said.put('found')
+        self.watch()
+        self.assertEqual('found', said.get(timeout=10))
+        self.fake.stop()
+        while (word := said.get(timeout=10)) == 'found':
+            pass   # a stream that was silent for long
+        self.assertIn(self.fake.url, word)
+        self.fake.start()
+        self.assertEqual('found', said.get(timeout=10))
+        self.assertEqual(1, self.status.engine_lost.call_count)
 
     def test_a_silent_engine_is_asked_again(self) -> None:
         self.runtime = test_docker_contract.runtime_on(self.fake, timeout=0.2)

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import threading
 from typing import Any
+from unittest import mock
 import uuid
 
 from nova import context as nova_context
+from nova import exception
 from nova import objects
 from oslo_concurrency import lockutils
 from oslotest import base
@@ -227,6 +229,8 @@ class TestThread(test_driver.DriverCase):
             raise TimeoutError('no conductor')
 
         self.stub_out('nova.objects.InstanceList.get_by_host', timeout)
+        self.stub_out('nova.objects.Service.get_by_compute_host', mock.Mock(
+            side_effect=exception.ComputeHostNotFound(host='compute1')))
         driver.CONF.set_override('reconcile_interval', 1, group='zun_nova')
         self.addCleanup(driver.CONF.clear_override, 'reconcile_interval', group='zun_nova')
         self.addCleanup(self.driver.cleanup_host, 'compute1')
