@@ -19,6 +19,8 @@ Besides what is said, all raise OSError and pyroute2's NetlinkError.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import errno
 import os
 from typing import Any
@@ -28,6 +30,7 @@ import pyroute2
 from zun_nova.vif import model
 from zun_nova.vif import namespace
 from zun_nova.vif import peer
+from zun_nova.vif import staging
 
 #: Host ends carry this and the port's UUID as alias ("ip link" shows it).
 ALIAS_PREFIX = 'zun-nova port '
@@ -46,24 +49,32 @@ def is_wired(nic: model.Nic, netns_path: str) -> bool:
     return namespace.run(netns_path, peer.is_peer, host.get('link'), host['index'])
 
 
-def create(nic: model.Nic, netns_path: str) -> None:
+def create(nic: model.Nic, netns_path: str | None) -> None:
     """Make the pair, its inner end at once in this namespace.
 
     What had the host end's name is deleted before. The inner end gets the
     port's MAC and MTU; it is down and has a temporary name until
     :func:`configure`.
+
+    :param netns_path: None to have it wait for :func:`bring_in`.
     """
     delete(nic.host_device)
-    fd = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with pyroute2.IPRoute() as ipr:
-            ipr.link(
-                'add', ifname=nic.host_device, kind='veth', mtu=nic.mtu,
-                peer={'ifname': nic.peer_device, 'address': nic.mac, 'mtu': nic.mtu,
-                      'net_ns_fd': fd})
-            _set_host_end(ipr, nic)
-    finally:
-        os.close(fd)
+    with _opened(netns_path or staging.path()) as fd, pyroute2.IPRoute() as ipr:
+        ipr.link(
+            'add', ifname=nic.host_device, kind='veth', mtu=nic.mtu,
+            peer={'ifname': nic.peer_device, 'address': nic.mac, 'mtu': nic.mtu,
+                  'net_ns_fd': fd})
+        _set_host_end(ipr, nic)
+
+
+def bring_in(nic: model.Nic, netns_path: str) -> bool:
+    """Have a pair wired whose inner end waits; returns whether there was one."""
+    waiting = staging.path()
+    if not is_wired(nic, waiting):
+        return False
+    with _opened(netns_path) as fd:
+        namespace.run(waiting, peer.move, peer_index(nic.host_device), fd)
+    return True
 
 
 def configure(nic: model.Nic, netns_path: str) -> None:
@@ -102,6 +113,15 @@ def peer_index(device: str) -> int:
         raise LookupError(f'there is no veth {device}')
     index: int = host.get('link')
     return index
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def find(ipr: pyroute2.IPRoute, device: str) -> Any | None:

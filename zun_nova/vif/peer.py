@@ -67,6 +67,12 @@ def is_peer(index: int, host_index: int) -> bool:
     return bool(link.get('link') == host_index)
 
 
+def move(index: int, netns_fd: int) -> None:
+    """Put the link of this index into another network namespace; there it is down."""
+    with pyroute2.IPRoute() as ipr:
+        ipr.link('set', index=index, net_ns_fd=netns_fd)
+
+
 def configure(nic: model.Nic, index: int) -> None:
     """Make the link of this index what the NIC says, and bring it up."""
     for key, value in NAMESPACE_SYSCTLS.items():

@@ -39,6 +39,19 @@ LOG = logging.getLogger(__name__)
 _Vif = Mapping[str, Any]
 
 
+def prepare_all(instance: Any, network_info: Sequence[_Vif]) -> None:
+    """Do for new VIFs what needs no namespace yet, so that Neutron can begin its part.
+
+    Their links wait, down, for :func:`plug_all`. A VIF that was wired is
+    taken out of its namespace.
+
+    :raises errors.VifError: a port could not be plugged.
+    """
+    owner = os_vif_util.nova_to_osvif_instance(instance)
+    for vif in network_info:
+        _make(owner, vif, None)
+
+
 def plug_all(instance: Any, network_info: Sequence[_Vif], netns_path: str) -> None:
     """Wire each VIF into the namespace, in order: eth0, eth1, ...
 
@@ -114,21 +127,33 @@ def _plug(owner: Any, vif: _Vif, netns_path: str) -> None:
     nic = model.nic(vif)
     wire = nic.to_wire()
     with _as_vif_error(nic.port_id, f'make the veth {nic.host_device}'):
-        wired = privileged.is_wired(wire, netns_path)
-    if not wired:
-        # OVS with the userspace datapath goes on serving a veth that is gone
-        # and never looks at a new one of the same name, unless the port is
-        # removed first. Removing a port that is not there costs little.
-        with _as_vif_error(nic.port_id, 'clear its port on the switch'):
-            _off_switch(port, owner)
-        with _as_vif_error(nic.port_id, f'make the veth {nic.host_device}'):
-            privileged.create(wire, netns_path)
+        wired = privileged.is_wired(wire, netns_path) or privileged.bring_in(wire, netns_path)
+    if wired:
+        _on_switch(owner, port, nic)
+    else:
+        _make(owner, vif, netns_path)
+    with _as_vif_error(nic.port_id, f'configure it in namespace {netns_path}'):
+        privileged.configure(wire, netns_path)
+
+
+def _make(owner: Any, vif: _Vif, netns_path: str | None) -> None:
+    port = osvif.from_nova(vif)
+    nic = model.nic(vif)
+    # OVS with the userspace datapath goes on serving a veth that is gone
+    # and never looks at a new one of the same name, unless the port is
+    # removed first. Removing a port that is not there costs little.
+    with _as_vif_error(nic.port_id, 'clear its port on the switch'):
+        _off_switch(port, owner)
+    with _as_vif_error(nic.port_id, f'make the veth {nic.host_device}'):
+        privileged.create(nic.to_wire(), netns_path)
+    _on_switch(owner, port, nic)
+
+
+def _on_switch(owner: Any, port: Any, nic: model.Nic) -> None:
     with _as_vif_error(nic.port_id, f'plug {nic.host_device} into the switch'):
         os_vif.plug(port, owner)
         if nic.bridge:
             os_vif.plug(osvif.switch_port(port), owner)
-    with _as_vif_error(nic.port_id, f'configure it in namespace {netns_path}'):
-        privileged.configure(wire, netns_path)
 
 
 def _unplug(owner: Any, vif: _Vif) -> None:

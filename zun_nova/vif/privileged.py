@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""All that zun_nova.vif does as root: one privsep context, five calls.
+"""All that zun_nova.vif does as root: one privsep context, six calls.
 
 Arguments and results are only what msgpack carries; a Nic travels as
 :meth:`zun_nova.vif.model.Nic.to_wire`. A failure arrives in the caller as
@@ -68,9 +68,15 @@ def is_wired(nic: Mapping[str, Any], netns_path: str) -> bool:
 
 
 @_entrypoint
-def create(nic: Mapping[str, Any], netns_path: str) -> None:
+def create(nic: Mapping[str, Any], netns_path: str | None) -> None:
     """See :func:`zun_nova.vif.link.create`."""
     link.create(model.Nic.from_wire(nic), netns_path)
+
+
+@_entrypoint
+def bring_in(nic: Mapping[str, Any], netns_path: str) -> bool:
+    """See :func:`zun_nova.vif.link.bring_in`."""
+    return link.bring_in(model.Nic.from_wire(nic), netns_path)
 
 
 @_entrypoint

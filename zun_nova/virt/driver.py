@@ -208,7 +208,9 @@ class ContainerDriver(driver.ComputeDriver):
               accel_info: Any = None) -> None:
         with faults.building(instance):
             servers.refuse_unsupported(instance, injected_files)
-            self._servers.create(context, instance, image_meta, network_info or (), power_on)
+            # Its truth value would wait for Neutron; the image need not.
+            ports = () if network_info is None else network_info
+            self._servers.create(context, instance, image_meta, ports, power_on)
 
     def destroy(self, context: Any, instance: Any, network_info: Any,
                 block_device_info: Any = None, destroy_disks: bool = True,

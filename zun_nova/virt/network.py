@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from typing import Any
 
 from oslo_log import log as logging
@@ -48,8 +49,19 @@ class Networks:
 
         :raises errors.VifError: a port cannot be wired; what was done stays.
         """
-        path = self._runtime.open_network(network_spec(instance, network_info, self._host))
+        try:
+            path = self._runtime.network_path(identity.container_name(instance))
+        except errors.NotFound:
+            path = self._open_new(instance, network_info)
         plug.plug_all(instance, network_info, path)
+
+    def _open_new(self, instance: Any, network_info: Any) -> str:
+        """Have the engine make the namespace, and Neutron see the ports, at the same time."""
+        wanted = network_spec(instance, network_info, self._host)
+        with futures.ThreadPoolExecutor(1, 'zun-nova-network') as pool:
+            opened = pool.submit(self._runtime.open_network, wanted)
+            plug.prepare_all(instance, network_info)
+            return opened.result()
 
     def announce(self, instance: Any, network_info: Any) -> None:
         """Tell the neighbours where the server's addresses are now."""

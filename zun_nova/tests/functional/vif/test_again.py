@@ -144,6 +144,32 @@ class TestAgain(base.WiringCase):
                 self.assertEqual(['lo'], list(one.links()))
         self.assertEqual(1, len(self.host.ports()))
 
+    def test_prepared_before_the_namespace(self) -> None:
+        two = self.server(12)
+        two.plug()
+        for steps in (0, 1, 2, 3, 4):
+            with self.subTest(steps=steps):
+                one = self.server(20 + steps)
+                with base.KilledAfter(steps), self.assertRaises(base.Killed):
+                    plug.prepare_all(one.instance, one.network_info)
+                    raise base.Killed
+                self.assertEqual(['lo'], list(one.links()))
+                one.plug()
+                self.assertEqual(['lo', 'eth0'], list(one.links()))
+                self.assert_talk(one)
+                one.unplug()
+                self.assertEqual(['lo'], list(one.links()))
+        self.assertEqual(1, len(self.host.ports()))
+
+    def test_waiting_link_is_not_on_the_host(self) -> None:
+        one = self.server(11)
+        before = set(self.host.links())
+        plug.prepare_all(one.instance, one.network_info)
+        self.assertEqual({f'tap{one.network_info[0]["id"]}'[:14]},
+                         set(self.host.links()) - before)
+        one.unplug()
+        self.assertEqual(before, set(self.host.links()))
+
     def test_no_such_namespace(self) -> None:
         before = (self.host.links(), self.host.ports())
         one = self.server(11)

@@ -38,8 +38,8 @@ class RecordedWiring(fixtures.Fixture):
         super().__init__()
         #: (call, port id or device), in order.
         self.calls: list[tuple[str, str]] = []
-        #: Devices now wired, with the namespace each is in.
-        self.wired: dict[str, str] = {}
+        #: Devices now wired, with the namespace each is in; None: waiting for one.
+        self.wired: dict[str, str | None] = {}
         #: Ports now on the switch, by device.
         self.switch: dict[str, switch.Port] = {}
         #: What asking the switch raises.
@@ -79,9 +79,17 @@ class RecordedWiring(fixtures.Fixture):
     def is_wired(self, nic: Any, netns_path: str) -> bool:
         return self.wired.get(nic['host_device']) == netns_path
 
-    def create(self, nic: Any, netns_path: str) -> None:
+    def create(self, nic: Any, netns_path: str | None) -> None:
         self.calls.append(('create', nic['port_id']))
         self.wired[nic['host_device']] = netns_path
+
+    def bring_in(self, nic: Any, netns_path: str) -> bool:
+        device = nic['host_device']
+        if device not in self.wired or self.wired[device] is not None:
+            return False
+        self.calls.append(('bring in', nic['port_id']))
+        self.wired[device] = netns_path
+        return True
 
     def configure(self, nic: Any, netns_path: str) -> None:
         self.calls.append(('configure', nic['port_id']))

@@ -76,6 +76,21 @@ class TestOrder(PlugCase):
         self.plug()
         self.assertEqual(['plug A', 'configure A', 'plug B', 'configure B'], self.calls())
 
+    def test_prepared(self) -> None:
+        plug.prepare_all(self.instance, self.network_info)
+        self.assertEqual(['unplug A', 'create A', 'plug A', 'unplug B', 'create B', 'plug B'],
+                         self.calls())
+        self.plug()
+        self.assertEqual(['bring in A', 'plug A', 'configure A',
+                          'bring in B', 'plug B', 'configure B'], self.calls())
+        self.assertEqual({PATH}, set(self.wiring.wired.values()))
+
+    def test_prepared_in_vain(self) -> None:
+        plug.prepare_all(self.instance, self.network_info)
+        self.unplug()
+        self.assertEqual({}, self.wiring.wired)
+        self.assertFalse(self.wiring.switch)
+
     def test_hybrid(self) -> None:
         self.network_info = [fakes.vif(details=fakes.HYBRID)]
         self.plug()
