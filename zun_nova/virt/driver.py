@@ -44,6 +44,7 @@ from zun_nova.virt import reconcile
 from zun_nova.virt import resources
 from zun_nova.virt import servers
 from zun_nova.virt import spec
+from zun_nova.virt import states
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
 
@@ -82,6 +83,7 @@ class ContainerDriver(driver.ComputeDriver):
         self._networks = network.Networks(self._runtime, host)
         self._interfaces = interfaces.Interfaces(self._runtime, self._networks)
         self._power = power.Power(self._runtime, self._networks)
+        self._states = states.States()
         image_store = images.Images(self._runtime, CONF)
         self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
         self._servers = servers.Servers(
@@ -180,7 +182,10 @@ class ContainerDriver(driver.ComputeDriver):
         return [row.labels[identity.LABEL_UUID] for row in self._list()]
 
     def get_num_instances(self) -> int:
-        return len(self._list())
+        """Nova asks for each server's state after this."""
+        rows = self._list()
+        self._states.note(rows)
+        return len(rows)
 
     def _list(self) -> list[base.ContainerSummary]:
         with faults.reporting():
@@ -191,6 +196,9 @@ class ContainerDriver(driver.ComputeDriver):
             return self._servers.exists(instance)
 
     def get_info(self, instance: Any, use_cache: bool = True) -> hardware.InstanceInfo:
+        known = self._states.confirmed(instance) if use_cache else None
+        if known is not None:
+            return known
         with faults.operating(instance):
             container = self._runtime.inspect(identity.container_name(instance))
         return hardware.InstanceInfo(

@@ -31,7 +31,8 @@ CONF = conf.CONF
 #: Nova's word for a reboot that lets the server end by itself.
 SOFT = 'SOFT'
 
-_POWER_STATES = {
+#: Nova's power state for each of the engine's.
+STATES = {
     base.State.CREATED: power_state.SHUTDOWN,
     base.State.RUNNING: power_state.RUNNING,
     base.State.PAUSED: power_state.PAUSED,
@@ -47,7 +48,7 @@ def state_of(container: base.ContainerInfo) -> int:
     of a server in state CRASHED for true. What ended it, zun_nova.virt.exits
     tells.
     """
-    return int(_POWER_STATES[container.state])
+    return int(STATES[container.state])
 
 
 def shutdown_timeout(instance: Any) -> int:

@@ -133,6 +133,22 @@ class SpawnTest(DriverCase):
         self.driver.power_on(self.context, instance, self.network_info)
         self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
 
+    def test_states_of_all_servers_cost_one_call(self) -> None:
+        servers = [self.instance(power_state=power_state.RUNNING) for _ in range(3)]
+        for each in servers:
+            self.spawn(each)
+        stopped = self.instance(power_state=power_state.RUNNING)
+        self.spawn(stopped)
+        self.driver.power_off(stopped)
+        before = len(self.engine.requests)
+        self.assertEqual(4, self.driver.get_num_instances())
+        self.assertEqual({power_state.RUNNING},
+                         {self.driver.get_info(each).state for each in servers})
+        self.assertEqual(1, len(self.engine.requests) - before)
+        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(stopped).state)
+        self.driver.get_info(servers[0], use_cache=False)
+        self.assertEqual(3, len(self.engine.requests) - before)
+
     def test_servers_of_another_service_are_not_ours(self) -> None:
         other = self.new_driver('compute2')
         self.spawn(self.instance())
