@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gzip
 import hashlib
@@ -178,3 +179,70 @@ class RefusedTest(_ImagesTest):
         self.assertIn('the engine cannot read', self.refused(
             layout.tar(layout.image(good, b'noise' * 1000))))
         self.assert_no_traces_but(before)
+
+
+class FaultsTest(_ImagesTest):
+    """Glance, the engine and its disk fail in the middle of an image."""
+
+    DISK_BYTES = 96 * MIB
+
+    @classmethod
+    def new_engine(cls):
+        return engine.for_class(cls, data_bytes=cls.DISK_BYTES)
+
+    def setUp(self):
+        super().setUp()
+        if not self.engine.owned:
+            self.skipTest('the engine at ZUN_TEST_DOCKER_URL is not ours to stop or to fill')
+        self.before = self.traces()
+
+    def image(self):
+        """An image of some MiB that can be run."""
+        layer = test_images.tar({'noise': os.urandom(8 * MIB)})
+        layout = oci.Layout()
+        return self.glance.add(layout.tar(layout.image(
+            test_images.busybox_layer(), layer, config={'Env': ['PATH=/bin']})))
+
+    def runs(self, image):
+        source = self.source(image)
+        self.addCleanup(self.runtime.remove_image, source.reference)
+        self.images.ensure(self.context, source)
+        return self.says_hello(source.reference)
+
+    def fails(self, kind, image):
+        return str(self.assertRaises(
+            kind, self.images.ensure, self.context, self.source(image)))
+
+    def test_glance_breaks_off(self):
+        self.flags(num_retries=2, group='glance')
+        image = self.image()
+        image.cut_after, image.cuts = 5 * MIB, 3
+        self.assertIn('Glance broke off', self.fails(errors.ImageUnavailable, image))
+        self.assert_no_traces_but(self.before)
+        image.cuts = 2
+        self.assertTrue(self.runs(image))
+
+    def test_engine_dies(self):
+        image = self.image()
+        image.stall_after = 5 * MIB
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            failure = pool.submit(self.fails, errors.EngineUnavailable, image)
+            self.assertTrue(image.begun.wait(60))
+            self.engine.stop(kill=True)
+            image.stall_after = None
+            self.glance.ended.set()
+            self.assertIn('no engine answers', failure.result())
+        self.engine.start()
+        self.assert_no_traces_but(self.before)
+        self.assertTrue(self.runs(image))
+
+    def test_disk_is_full(self):
+        zeros = test_images.tar({'zeros': bytes(self.DISK_BYTES)})
+        layout = oci.Layout()
+        compressed = layout.tar(layout.image(test_images.busybox_layer(), zeros))
+        plain = test_images.archive('theirs:1', layer=zeros)
+        for data in (compressed, plain):
+            failure = self.fails(errors.EngineError, self.glance.add(data))
+            self.assertIn('no space left on device', failure)
+            self.assert_no_traces_but(self.before)
+        self.assertTrue(self.runs(self.image()))
