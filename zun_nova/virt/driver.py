@@ -207,7 +207,7 @@ class ContainerDriver(driver.ComputeDriver):
     # -- making and removing
 
     def prepare_for_spawn(self, instance: Any) -> None:
-        with faults.preparing():
+        with faults.preparing(instance):
             self._servers.check_host(instance)
 
     def spawn(self, context: Any, instance: Any, image_meta: Any, injected_files: Any,

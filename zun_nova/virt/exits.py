@@ -56,14 +56,14 @@ def _meaning(code: int, oom_killed: bool) -> str:
         return 'error'
 
 
-def record(uuid: str, project_id: str | None, message: str) -> None:
-    """Add the action to the server's; one more each time it is called.
+def record(uuid: str, project_id: str | None, message: str, action: str = ACTION) -> None:
+    """Add an action to the server's; one more each time it is called.
 
     :raises nova.exception.NovaException: Nova's conductor could not.
     """
     context = nova_context.get_admin_context()
     now = timeutils.utcnow()
     objects.InstanceAction(
-        context, action=ACTION, instance_uuid=uuid, request_id=context.request_id,
+        context, action=action, instance_uuid=uuid, request_id=context.request_id,
         user_id=None, project_id=project_id, start_time=now, finish_time=now,
         message=message[:_MESSAGE_LENGTH]).create()

@@ -15,6 +15,8 @@
 What Nova does with each: InvalidInput, ImageUnacceptable and
 BuildAbortException end a build at once, with their reason for its owner to
 read; any other error of a build makes Nova try another host.
+When there is none left, owners are told just that: "Exhausted all hosts". So
+why a host failed is noted as an action of the server.
 """
 
 from __future__ import annotations
@@ -24,9 +26,17 @@ import contextlib
 from typing import Any
 
 from nova import exception
+from oslo_log import log as logging
+import oslo_messaging
 
 from zun_nova import errors
 from zun_nova.vif import osvif
+from zun_nova.virt import exits
+
+LOG = logging.getLogger(__name__)
+
+#: The action that tells why a host could not build the server.
+BUILD_FAILED = 'build_failed'
 
 
 @contextlib.contextmanager
@@ -46,7 +56,7 @@ def starting(options: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def preparing() -> Iterator[None]:
+def preparing(instance: Any) -> Iterator[None]:
     """Around the question whether this host can have a server.
 
     Of what happens there Nova passes on these two: the first ends the build,
@@ -58,6 +68,7 @@ def preparing() -> Iterator[None]:
     except errors.InvalidSpec as ex:
         raise exception.InstanceUnacceptable(str(ex)) from ex
     except errors.EngineError as ex:
+        _note(instance, ex)
         raise exception.ComputeResourcesUnavailable(reason=str(ex)) from ex
 
 
@@ -82,7 +93,16 @@ def building(instance: Any) -> Iterator[None]:
         # VirtualInterfaceCreateException, Nova's own for ports, would hide which port and why.
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=str(ex)) from ex
     except errors.EngineError as ex:
+        _note(instance, ex)
         raise exception.InstanceDeployFailure(reason=str(ex)) from ex
+
+
+def _note(instance: Any, ex: errors.EngineError) -> None:
+    """Keep why this host failed for the owner of the server."""
+    try:
+        exits.record(instance.uuid, instance.project_id, str(ex), BUILD_FAILED)
+    except (exception.NovaException, oslo_messaging.MessagingException):
+        LOG.exception('Could not note why the server was not built', instance=instance)
 
 
 @contextlib.contextmanager

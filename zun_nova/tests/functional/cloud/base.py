@@ -158,6 +158,11 @@ class CloudTest(base.BaseTestCase):
         theirs = (*agents, *dhcp, *(f'/run/netns/{name}' for name in namespaces))
         return {trace for trace in found if not trace.split()[1].startswith(theirs)}
 
+    def stored_images(self) -> set[tuple[str, ...]]:
+        """The images in the engines of all hosts, with their names."""
+        return {(host.name, row['Id'], *sorted(row['RepoTags'] or ()))
+                for host in self.hosts.values() for row in host.engine.images(all=True)}
+
     # -- services
 
     def restart_compute(self, name: str) -> None:

@@ -13,23 +13,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import tarfile
-
 from zun_nova.tests.functional.cloud import base
-
-
-def archive_without_layers() -> bytes:
-    """An archive whose manifest names files that are not in it."""
-    manifest = json.dumps([{'Config': 'c.json', 'RepoTags': None, 'Layers': ['l.tar']}]).encode()
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode='w') as archive:
-        member = tarfile.TarInfo('manifest.json')
-        member.size = len(manifest)
-        archive.addfile(member, io.BytesIO(manifest))
-    return file.getvalue()
 
 
 class ContainerTest(base.CloudTest):
@@ -88,13 +72,6 @@ class RefusalTest(base.CloudTest):
         self.assertIn('container:priviledged', fault)
         self.assertIn('no such key', fault)
 
-    def test_image_that_is_no_archive(self) -> None:
-        self.assertIn('no tar archive', self.fault_of(image=self.upload(b'x' * 100_000)))
-
-    def test_image_whose_layers_are_missing(self) -> None:
-        self.assertIn("names 'c.json', which it does not hold",
-                      self.fault_of(image=self.upload(archive_without_layers())))
-
     def test_flavor_with_an_unknown_runtime(self) -> None:
         flavor = self.admin.compute.create_flavor(
             name=self.id().rsplit('.', 1)[1], vcpus=1, ram=64, disk=1)
@@ -103,21 +80,3 @@ class RefusalTest(base.CloudTest):
         fault = self.fault_of(flavor=flavor.name)
         self.assertIn("no OCI runtime 'nothing', only", fault)
         self.assertIn('trait:CUSTOM_CONTAINER_RUNTIME_NOTHING=required', fault)
-
-
-class ImageTest(base.CloudTest):
-
-    def test_compressed_archive(self) -> None:
-        data = b''.join(self.demo.image.download_image(
-            self.demo.image.find_image('busybox'), stream=True).iter_content(65536))
-        server = self.boot(self.upload(gzip.compress(data)))
-        self.console_with(server, 'Hello from')
-
-    def test_equal_tags_do_not_meet(self) -> None:
-        """Both archives name their image test:latest."""
-        first, second = self.image('echo first; sleep 1000'), self.image('echo second; sleep 1000')
-        servers = [self.boot(first), self.boot(second), self.boot(first)]
-        for server, text in zip(servers, ('first', 'second', 'first'), strict=True):
-            self.console_with(server, text)
-        for each in self.hosts.values():
-            self.assertEqual([], each.engine.images('test'))

@@ -20,6 +20,7 @@ import concurrent.futures
 import contextlib
 import errno
 from typing import Any
+from unittest import mock
 import uuid
 
 from nova import context as nova_context
@@ -32,12 +33,14 @@ from nova.network import model as network_model
 from nova.tests.unit import fake_instance
 from nova.tests.unit import utils
 from nova.virt import fake
+import oslo_messaging
 
 from zun_nova.tests import fake_engine
 from zun_nova.tests import images
 from zun_nova.tests.unit.vif import fakes as vif_fakes
 from zun_nova.tests.unit.vif import fixtures as vif_fixtures
 from zun_nova.virt import driver
+from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt.runtime import base
 
@@ -82,6 +85,9 @@ class DriverCase(test.NoDBTestCase):
         self.vifs: list[objects.VirtualInterface] = []
         self.stub_out('nova.objects.VirtualInterfaceList.get_by_instance_uuid',
                       lambda cls, context, instance_uuid: self.vifs)
+        #: What was added to the actions of servers.
+        self.actions: list[tuple[str, ...]] = []
+        self.stub_out('zun_nova.virt.exits.record', lambda *values: self.actions.append(values))
         self.driver = self.new_driver('compute1')
         self.context = nova_context.get_admin_context()
         self.network_info = utils.get_test_network_info()
@@ -188,6 +194,16 @@ class SpawnFailureTest(DriverCase):
         self.assertRaises(exception.BuildAbortException, self.spawn, self.instance())
 
     def test_engine_is_cut_off_while_the_container_starts(self) -> None:
+        self.engine.fail_next('POST', CONTAINER + '/start', close=True)
+        instance = self.instance()
+        ex = self.assertRaises(exception.InstanceDeployFailure, self.spawn, instance)
+        [(uuid, project, message, action)] = self.actions
+        self.assertEqual((instance.uuid, 'project', faults.BUILD_FAILED), (uuid, project, action))
+        self.assertIn(message, str(ex))
+
+    def test_why_the_host_failed_cannot_be_noted(self) -> None:
+        self.stub_out('zun_nova.virt.exits.record', mock.Mock(
+            side_effect=oslo_messaging.MessagingTimeout))
         self.engine.fail_next('POST', CONTAINER + '/start', close=True)
         self.assertRaises(exception.InstanceDeployFailure, self.spawn, self.instance())
 
