@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 import json
+import re
 from typing import Any
 
 from zun_nova import errors
@@ -24,7 +25,10 @@ from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
 
-_NO_SPACE = 'no space left on device'
+#: What the system tells the engine where the host is to blame, not the image.
+_HOST_FAILS = re.compile(
+    r'no space left on device|disk quota exceeded|input/output error|read-only file system'
+    r'|too many open files|cannot allocate memory|structure needs cleaning')
 
 
 class Images(base.ImageStore):
@@ -104,6 +108,7 @@ class _Source:
 
 
 def _load_error(operation: str, message: str) -> errors.EngineError:
-    if _NO_SPACE in message:
-        return errors.EngineError(operation, _NO_SPACE)
+    failed = _HOST_FAILS.search(message)
+    if failed:
+        return errors.EngineError(operation, failed[0])
     return errors.InvalidRequest(operation, docker_errors.plain(message))

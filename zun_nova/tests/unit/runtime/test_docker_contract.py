@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 import types
+from unittest import mock
 
 from oslo_config import cfg
 
@@ -135,12 +136,13 @@ class FaultsTest(runtime_contract.Case):
         silent = runtime_on(self.fake, timeout=0.2).watch({})
         self.assertRaises(errors.EngineTimeout, list, silent)
 
-    def test_no_space_for_an_image_is_not_the_images_fault(self):
-        self.fake.engine.images.load = self._no_space
-        failure = self.assertRaises(
-            errors.EngineError, self.runtime.load_image, [b'x'], 'zun-test/x:1')
-        self.assertIs(errors.EngineError, type(failure))
-        self.assertIn('no space left on device', str(failure))
+    def test_a_failing_host_is_not_the_images_fault(self):
+        for words in ('no space left on device', 'input/output error', 'too many open files'):
+            self.fake.engine.images.load = mock.Mock(side_effect=ValueError(f'write /x: {words}'))
+            failure = self.assertRaises(
+                errors.EngineError, self.runtime.load_image, [b'x'], 'zun-test/x:1')
+            self.assertIs(errors.EngineError, type(failure))
+            self.assertEqual(words, failure.detail)
 
     def test_a_holder_that_ended_is_started_again(self):
         network = self.network()
@@ -151,7 +153,3 @@ class FaultsTest(runtime_contract.Case):
         container_id = self.runtime.inspect(holder).id
         self.runtime.open_network(network)
         self.assertEqual(container_id, self.runtime.inspect(holder).id)
-
-    @staticmethod
-    def _no_space(archive):
-        raise ValueError('write /x: no space left on device')
