@@ -101,10 +101,36 @@ each server.
         default=60,
         min=1,
         help="""
-Seconds without any data from Glance after which a download has failed.
+Seconds without any data from Glance after which a download has failed, or
+without progress of a pull from a registry.
 
 A download that breaks off is begun anew as often as ``[glance] num_retries``
-says.
+says; the engine tries a pull anew by itself.
+""",
+    ),
+    cfg.ListOpt(
+        'allowed_registries',
+        default=[],
+        help="""
+Registries whose images servers may be made of, by reference.
+
+A Glance image whose property ``container_image_ref`` names an image in one of
+them is pulled by the engine. Each is a host, with its port where images name
+one, and perhaps the beginning of a repository, at a slash:
+``registry.example.com``, ``registry.example.com:5000``, ``quay.io/team``,
+``docker.io/library``. Empty: no reference images. The engine and the host talk
+to whatever is named here on behalf of any user.
+""",
+    ),
+    cfg.StrOpt(
+        'registry_auth_file',
+        help="""
+File with credentials for registries, in the form of Docker's config.json.
+
+They are used for reference images that name no secret of their own, for every
+user of the cloud: whoever knows the digest of an image that these credentials
+can read may then run it. Read anew for each image. Unset: without a secret
+nobody's credentials are used.
 """,
     ),
     cfg.IntOpt(

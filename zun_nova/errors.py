@@ -23,7 +23,9 @@
     │   ├── Conflict             the object is in a state that forbids the operation
     │   ├── Unsupported          this engine or OCI runtime cannot do it at all
     │   ├── InvalidRequest       it refuses the arguments
-    │   └── StartFailed          the container's process could not be started
+    │   ├── StartFailed          the container's process could not be started
+    │   ├── AccessDenied         a registry wants other credentials than it was given
+    │   └── RegistryUnavailable  a registry does not answer as it should (may be tried again)
     ├── InvalidSpec              what the user or operator asked for makes no container
     ├── ImageInvalid             the image's bytes are no image that can be run
     ├── ImageUnavailable         Glance or a registry does not deliver it (may be tried again)
@@ -85,6 +87,14 @@ class InvalidRequest(EngineError):
 
 class StartFailed(EngineError):
     """The container exists, but its process could not be started."""
+
+
+class AccessDenied(EngineError):
+    """A registry does not give the image to whom the credentials belong."""
+
+
+class RegistryUnavailable(EngineError):
+    """A registry does not answer, or not as one should; it may later."""
 
 
 class InvalidSpec(ZunNovaError):

@@ -112,7 +112,7 @@ def _download(glance: Any, context: Any, image_id: str,
     context.update_store()   # the request id in what is logged here
     try:
         try:
-            if _signed():
+            if signed():
                 # Nova reads all the data to verify it before it returns.
                 glance.download(context, image_id, data=_Sink(put))
             else:
@@ -125,7 +125,7 @@ def _download(glance: Any, context: Any, image_id: str,
         LOG.debug('The rest of image %s is not wanted', image_id)
 
 
-def _signed() -> bool:
+def signed() -> bool:
     """Whether Nova's client verifies signatures, which it does in its own way."""
     return bool(CONF.glance.verify_glance_signatures or (
         CONF.glance.enable_certificate_validation
@@ -165,25 +165,45 @@ def translated(ex: BaseException, image_id: str) -> BaseException:
 
 def reported(pieces: Iterable[bytes], image_id: str, size: int | None,
              clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
-    """The same pieces; logs how far it is, with INFO now and then, with DEBUG more often.
+    """The same pieces; logs how far it is.
 
     :param size: of all, in bytes, where it is known.
     """
-    began = shown = told = clock()
+    report = Report(image_id, clock)
     done = 0
     for piece in pieces:
         done += len(piece)
         yield piece
-        now = clock()
-        if now - shown >= DEBUG_SECONDS:
-            level = logging.INFO if now - told >= INFO_SECONDS else logging.DEBUG
-            LOG.log(level, 'Image %s: %s', image_id, _progress(done, size, now - began))
-            shown = now
-            told = now if level == logging.INFO else told
-    LOG.info('Image %s: all data received, %s', image_id,
-             _progress(done, done, clock() - began))
+        report.reached(done, size)
+    report.ended()
 
 
-def _progress(done: int, size: int | None, seconds: float) -> str:
-    share = f'{done * 100 // size} % ' if size else ''
-    return f'{share}({done / _MIB:.1f} MiB), {done / _MIB / max(seconds, 1e-6):.1f} MiB/s'
+class Report:
+    """Logs how far an image is, with INFO now and then, with DEBUG more often."""
+
+    def __init__(self, image_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._image_id = image_id
+        self._clock = clock
+        self._began = self._shown = self._told = clock()
+        self._done = 0
+
+    def reached(self, done: int, size: int | None) -> None:
+        """So many bytes are here, of so many where it is known."""
+        self._done = done
+        now = self._clock()
+        if now - self._shown >= DEBUG_SECONDS:
+            level = logging.INFO if now - self._told >= INFO_SECONDS else logging.DEBUG
+            LOG.log(level, 'Image %s: %s', self._image_id, self._progress(size, now))
+            self._shown = now
+            self._told = now if level == logging.INFO else self._told
+
+    def ended(self) -> None:
+        """All is here."""
+        LOG.info('Image %s: all data received, %s', self._image_id,
+                 self._progress(self._done, self._clock()))
+
+    def _progress(self, size: int | None, now: float) -> str:
+        done = self._done
+        share = f'{done * 100 // size} % ' if size else ''
+        speed = done / _MIB / max(now - self._began, 1e-6)
+        return f'{share}({done / _MIB:.1f} MiB), {speed:.1f} MiB/s'

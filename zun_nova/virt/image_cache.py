@@ -68,8 +68,10 @@ class ImageCache:
 
         :raises: what Images.ensure() does.
         """
-        image_meta = objects.ImageMeta.from_image_ref(context, glance.API(), image_id)
-        source = image_source.of_image(image_meta)
+        image = glance.API().get(context, image_id)
+        image_meta = objects.ImageMeta.from_dict(image)
+        image_meta.id = image_id
+        source = image_source.of_image(image_meta, image['properties'])
         fetched = self._images.ensure(context, source)
         with self._lock:
             self._write({**self._read(), source.reference: self._clock()})

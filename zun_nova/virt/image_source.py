@@ -14,13 +14,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.virt import registry
 
 REPOSITORY = 'zun-nova/glance'
 CONTAINER_FORMAT = 'docker'
+#: Image properties that make a reference image: what it refers to, and a secret's UUID.
+REFERENCE_PROPERTY = 'container_image_ref'
+SECRET_PROPERTY = 'container_registry_secret'   # noqa: S105  the name of a property
+
+#: System metadata in which Nova keeps the image's properties.
+_SYSTEM_PREFIX = 'image_'
+_DIGEST = 'sha256.'
+
+
+@dataclasses.dataclass(frozen=True)
+class Remote:
+    """Where the content of a reference image is."""
+
+    image: registry.Reference
+    #: Of the credentials, in the key manager.
+    secret_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +50,26 @@ class Source:
     reference: str
     #: Of the data in Glance, in bytes; None when Glance does not say.
     size: int | None = None
+    #: None: the data in Glance is the content.
+    remote: Remote | None = None
 
 
-def of_image(image_meta: Any) -> Source:
+def properties_of(instance: Any) -> dict[str, str]:
+    """All properties of the server's image; Nova's ImageMeta has only those Nova knows."""
+    return {name.removeprefix(_SYSTEM_PREFIX): value
+            for name, value in instance.system_metadata.items()
+            if name.startswith(_SYSTEM_PREFIX)}
+
+
+def of_image(image_meta: Any, properties: Mapping[str, Any]) -> Source:
     """The source of a Glance image.
 
-    The checksum in the name guards against an image that was deleted and made
-    again with the same id, which administrators can do.
+    The checksum or digest in the name guards against an image that was
+    deleted and made again with the same id, which administrators can do, and
+    against properties that were changed.
 
     :param image_meta: Nova's ImageMeta.
+    :param properties: all the image has.
     :raises errors.ImageInvalid: it is no image of a container.
     """
     if not image_meta.obj_attr_is_set('id'):
@@ -51,11 +80,33 @@ def of_image(image_meta: Any) -> Source:
             image_meta.id,
             f'its container_format is {image_meta.container_format!r}; upload the output '
             f'of "docker save" with --container-format docker --disk-format raw')
+    if properties.get(REFERENCE_PROPERTY):
+        return _of_reference(image_meta.id, properties)
     checksum = _value(image_meta, 'checksum')
     return Source(
         image_id=image_meta.id,
         reference=f'{REPOSITORY}:{image_meta.id}-{checksum or "unchecked"}',
         size=_value(image_meta, 'size'))
+
+
+def _of_reference(image_id: str, properties: Mapping[str, Any]) -> Source:
+    try:
+        image = registry.parse(str(properties[REFERENCE_PROPERTY]))
+    except registry.BadReference as ex:
+        raise errors.ImageInvalid(image_id, f'{REFERENCE_PROPERTY}: {ex}') from ex
+    return Source(
+        image_id=image_id,
+        reference=f'{REPOSITORY}:{image_id}-{image.digest.replace("sha256:", _DIGEST)}',
+        remote=Remote(image, str(properties.get(SECRET_PROPERTY) or '') or None))
+
+
+def content_of(reference: str) -> str:
+    """What only one thread at a time may bring into the engine or take out.
+
+    Equal content of registries has one digest, whichever images refer to it.
+    """
+    content = reference.removeprefix(f'{REPOSITORY}:')[37:]
+    return content if content.startswith(_DIGEST) else reference
 
 
 def image_id_of(reference: str) -> str:

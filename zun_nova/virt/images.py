@@ -34,6 +34,7 @@ from zun_nova import errors
 from zun_nova.virt import archive
 from zun_nova.virt import download
 from zun_nova.virt import image_source
+from zun_nova.virt import pulls
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Images:
         self._store = store
         self._conf = conf
         self._glance = glance_api or glance.API()
+        self._pulls = pulls.Pulls(store, conf)
         self._held: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
 
@@ -73,17 +75,26 @@ class Images:
         """Have the image in the engine; returns whether it had to be fetched.
 
         May be called at the same time for one image: it is loaded once. When
-        that fails, the next one who waits tries again.
+        that fails, the next one who waits tries again. Whether the user may
+        have a reference image is asked of its registry every time.
 
         :raises errors.ImageInvalid: it is no image of a container.
-        :raises errors.ImageUnavailable: Glance does not deliver it.
+        :raises errors.ImageUnavailable: Glance or the registry does not deliver it.
         :raises errors.EngineError: the engine does not take it.
         :raises nova.exception.NovaException: Glance refuses.
         """
+        remote = source.remote
+        credentials = self._pulls.authorize(context, source, remote) if remote else None
         with self._alone(source.reference):
             if self._store.image_id(source.reference) is not None:
                 return False
-            self._fetch(context, source)
+            LOG.info('Loading image %s into the engine', source.image_id)
+            with timeutils.StopWatch() as watch:
+                if remote:
+                    self._pulls.fetch(source, remote, credentials)
+                else:
+                    self._fetch(context, source)
+            LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
             return True
 
     def forget(self, reference: str) -> bool:
@@ -102,24 +113,21 @@ class Images:
     @staticmethod
     def _alone(reference: str) -> contextlib.AbstractContextManager[Any]:
         lock: contextlib.AbstractContextManager[Any] = lockutils.lock(
-            f'zun-nova-image-{reference}')
+            f'zun-nova-image-{image_source.content_of(reference)}')
         return lock
 
     def _fetch(self, context: Any, source: image_source.Source) -> None:
-        LOG.info('Loading image %s into the engine', source.image_id)
-        with timeutils.StopWatch() as watch:
-            left = self._conf.glance.num_retries
-            while True:
-                try:
-                    self._load(context, source)
-                    break
-                except download.BrokenOff as ex:
-                    if not left:
-                        raise
-                    left -= 1
-                    LOG.warning('%s; trying again', ex)
-                    time.sleep(_RETRY_SECONDS)
-        LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
+        left = self._conf.glance.num_retries
+        while True:
+            try:
+                self._load(context, source)
+                return
+            except download.BrokenOff as ex:
+                if not left:
+                    raise
+                left -= 1
+                LOG.warning('%s; trying again', ex)
+                time.sleep(_RETRY_SECONDS)
 
     def _load(self, context: Any, source: image_source.Source) -> None:
         data = download.chunks(

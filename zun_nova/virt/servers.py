@@ -103,7 +103,7 @@ class Servers:
             raise exception.InstanceExists(name=identity.container_name(instance))
         os_command_line = image_meta.properties.get('os_command_line')
         # What the owner asks for is checked before anything is fetched or made.
-        source = image_source.of_image(image_meta)
+        source = image_source.of_image(image_meta, image_source.properties_of(instance))
         container = spec.build(instance, source.reference, os_command_line, self._default)
         with self._images.held(context, source), contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)

@@ -60,6 +60,8 @@ PORTS = {
     'ovn-nb': 21,
     'ovn-sb': 22,
     'openflow': 23,
+    # No service: a registry of images that tests and users may run here.
+    'registry': 30,
 }
 
 # Neutron's back ends, and of ML2/OVS what enforces security groups.

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import json
 import pathlib
@@ -27,6 +28,7 @@ from zun_nova.tests.fake_engine import answers
 from zun_nova.tests.fake_engine import container
 from zun_nova.tests.fake_engine import events
 from zun_nova.tests.fake_engine import images
+from zun_nova.tests.fake_engine import registries
 
 _NAME = re.compile('[a-zA-Z0-9][a-zA-Z0-9_.-]+')
 _RUNTIMES = ('runc', 'io.containerd.runc.v2')
@@ -49,6 +51,7 @@ class Engine:
         self._events = events.Log(self._condition)
         self.containers: dict[str, container.Container] = {}
         self.images = images.Images()
+        self.registries = registries.Registries()
         self.version = {'Version': '20.10.24', 'ApiVersion': '1.41', 'MinAPIVersion': '1.12'}
         self.info: dict[str, Any] = {
             'ServerVersion': self.version['Version'], 'Architecture': platform.machine(),
@@ -73,6 +76,8 @@ class Engine:
                 ('DELETE', '/containers/(.+)', self._remove),
                 ('GET', '/images/json', self._list_images),
                 ('POST', '/images/load', self._load),
+                ('POST', '/images/create', self._pull),
+                ('GET', '/distribution/(.+)/json', self._inspect_remote),
                 ('GET', '/images/(.+)/json', self._inspect_image),
                 ('POST', '/images/(.+)/tag', self._tag),
                 ('DELETE', '/images/(.+)', self._remove_image),
@@ -82,6 +87,7 @@ class Engine:
         """Do what one request asks.
 
         :param path: decoded and without the API version.
+        :param query: with the header X-Registry-Auth, where it was sent.
         """
         for route, pattern, call in self._routes:
             found = pattern.fullmatch(path)
@@ -235,6 +241,26 @@ class Engine:
         except ValueError as ex:
             lines = [{'errorDetail': {'message': str(ex)}, 'error': str(ex)}]
         return answers.Answer(200, b''.join(json.dumps(line).encode() + b'\r\n' for line in lines))
+
+    def _inspect_remote(self, remote: str, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.registries.describe(remote, query.get('X-Registry-Auth')))
+
+    def _pull(self, query: Query, body: bytes) -> answers.Answer:
+        """Like Docker, it asks no registry for what it has."""
+        remote = f'{query["fromImage"]}@{query["tag"]}'
+        if any(remote in image.digests for image in self.images.by_id.values()):
+            return answers.of_json({'status': 'Status: Image is up to date'})
+        found = self.registries.pull(remote, query.get('X-Registry-Auth'))
+
+        def pieces() -> Iterator[bytes]:
+            line: dict[str, Any] = {}
+            for line in self.registries.lines(found):
+                yield json.dumps(line).encode() + b'\r\n' if line else b''
+            if 'error' not in line:
+                with self._condition:
+                    self.images.pulled(found.archive, remote)
+
+        return answers.Answer(200, pieces=pieces())
 
     def _inspect_image(self, name: str, query: Query, body: bytes) -> answers.Answer:
         return answers.of_json(self.images.find(name).describe())

@@ -168,8 +168,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault is not None and fault.status is not None:
             self._send(answers.of_json({'message': fault.message}, fault.status))
             return
-        answer = fake.engine.call(
-            self.command, path, dict(parse.parse_qsl(split.query, keep_blank_values=True)), body)
+        query = dict(parse.parse_qsl(split.query, keep_blank_values=True))
+        if 'X-Registry-Auth' in self.headers:
+            query['X-Registry-Auth'] = self.headers['X-Registry-Auth']
+        answer = fake.engine.call(self.command, path, query, body)
         if fault is not None and fault.lose_answer:
             self.close_connection = True
             return
@@ -196,7 +198,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def _send_pieces(self, pieces: Iterator[bytes]) -> None:
-        """Chunked, until the client goes away or the engine is stopped."""
+        """Chunked, to its end or until the client goes away or the engine is stopped."""
         self.close_connection = True
         self.send_header('Transfer-Encoding', 'chunked')
         self.end_headers()
@@ -205,6 +207,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(b'%x\r\n%s\r\n' % (len(piece), piece))
             elif select.select([self.connection], [], [], 0)[0]:
                 return   # it has nothing more to say: this is its end
+        self.wfile.write(b'0\r\n\r\n')
 
     def _body(self) -> bytes | None:
         """The request's body; None when the client went away in the middle."""

@@ -34,12 +34,14 @@ class Image:
     #: Names of files in its layers, without directories.
     programs: frozenset[str]
     tags: set[str] = dataclasses.field(default_factory=set)
+    #: Names with digest, by which it was pulled.
+    digests: set[str] = dataclasses.field(default_factory=set)
     #: Content by path of what was put into the container it was made of.
     files: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The answer to /images/NAME/json."""
-        return {'Id': self.id, 'RepoTags': sorted(self.tags), 'RepoDigests': [],
+        return {'Id': self.id, 'RepoTags': sorted(self.tags), 'RepoDigests': sorted(self.digests),
                 'Config': self.config, 'Architecture': 'amd64', 'Os': 'linux', 'Size': 0}
 
 
@@ -53,7 +55,8 @@ class Images:
         """By tag or id; 404 when there is none."""
         full = name if ':' in name else f'{name}:latest'
         for image in self.by_id.values():
-            if full in image.tags or name == image.id or f'sha256:{name}' == image.id:
+            if (full in image.tags or name in image.digests or name == image.id
+                    or f'sha256:{name}' == image.id):
                 return image
         raise answers.Refused(404, f'no such image: {name}: No such image: {name}')
 
@@ -72,10 +75,18 @@ class Images:
         try:
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
                 manifest = json.loads(_member(tar, 'manifest.json'))
-                return [tag for entry in manifest for tag in self._load_one(tar, entry)]
+                for entry in manifest:
+                    self._load_one(tar, entry)
+                return [tag for entry in manifest for tag in entry['RepoTags'] or ()]
         except tarfile.TarError as ex:
             raise ValueError(
                 f'Error processing tar file(exit status 1): archive/tar: {ex}') from ex
+
+    def pulled(self, archive: bytes, remote: str) -> None:
+        """Have an image by its name in a registry."""
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            [entry] = json.loads(_member(tar, 'manifest.json'))
+            self._load_one(tar, {**entry, 'RepoTags': None}).digests.add(remote)
 
     def tag(self, name: str, tag: str) -> None:
         """Give an image a tag, taking it from the image that has it."""
@@ -104,29 +115,30 @@ class Images:
         :param users: ids of containers made of the image.
         """
         image = self.find(name)
-        if users and len(image.tags) <= 1:
+        names = len(image.tags) + len(image.digests)
+        if users and names <= 1:
             raise answers.Refused(409, (
                 f'conflict: unable to remove repository reference "{name}" (must force) - '
                 f'container {users[0][:12]} is using its referenced image {image.id[7:19]}'))
         image.tags.discard(name)
-        if image.tags:
+        image.digests.discard(name)
+        if image.tags or image.digests:
             return [{'Untagged': name}]
         del self.by_id[image.id]
         return [{'Untagged': name}, {'Deleted': image.id}]
 
-    def _load_one(self, tar: tarfile.TarFile, entry: dict[str, Any]) -> list[str]:
+    def _load_one(self, tar: tarfile.TarFile, entry: dict[str, Any]) -> Image:
         config = _member(tar, entry['Config'])
         programs = frozenset(
             name for layer in entry['Layers'] for name in _programs(_member(tar, layer)))
         image = Image(f'sha256:{hashlib.sha256(config).hexdigest()}',
                       json.loads(config).get('config') or {}, programs)
-        self.by_id.setdefault(image.id, image)
-        tags: list[str] = entry['RepoTags'] or []
-        for tag in tags:
+        image = self.by_id.setdefault(image.id, image)
+        for tag in entry['RepoTags'] or ():
             if tag != tag.lower() or ' ' in tag:
                 raise ValueError('invalid reference format: repository name must be lowercase')
             self.tag(image.id, tag)
-        return tags
+        return image
 
 
 def _member(tar: tarfile.TarFile, name: str) -> bytes:

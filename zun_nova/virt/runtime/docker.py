@@ -32,6 +32,7 @@ from zun_nova.virt.runtime import docker_files
 from zun_nova.virt.runtime import docker_images
 from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
+from zun_nova.virt.runtime import docker_registry
 from zun_nova.virt.runtime import docker_request
 
 # Docker takes such a name for the beginning of a container's id as well.
@@ -45,7 +46,8 @@ _LINE_BYTES = 64
 _MORE_LINES = 16
 
 
-class DockerRuntime(docker_images.Images, docker_events.Events, base.Runtime):
+class DockerRuntime(
+        docker_images.Images, docker_registry.Puller, docker_events.Events, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.

@@ -62,15 +62,18 @@ class Engine:
             yield self._client()
 
     @contextlib.contextmanager
-    def stream(self, client: Any, method: str, path: str, **options: Any) -> Iterator[Any]:
+    def stream(self, client: Any, method: str, path: str, timeout: float | None = None,
+               **options: Any) -> Iterator[Any]:
         """A requests.Response whose body is still to be read; closed in the end.
 
         For what the SDK cannot read or send in pieces.
 
         :param path: below the version, its variable parts quoted.
+        :param timeout: seconds without a byte, where the engine's own do not fit.
         """
         url = f'{client.base_url}/v{client.api_version}{path}'
-        with client.request(method, url, stream=True, timeout=self.timeout, **options) as response:
+        with client.request(method, url, stream=True, timeout=timeout or self.timeout,
+                            **options) as response:
             if not response.ok:
                 _ = response.content   # the engine's words; closed, there is no reading them
             response.raise_for_status()

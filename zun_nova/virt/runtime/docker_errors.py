@@ -78,6 +78,36 @@ _CAUSES = [(re.compile(pattern), words) for pattern, words in (
     (r'[Nn]o command specified', 'neither the image nor its owner names a command'),
 )]
 
+# What Docker says of registries, and what it passes on of their words; first match.
+_REGISTRY: list[tuple[re.Pattern[str], type[errors.EngineError], str]] = [
+    (re.compile(pattern), kind, words) for pattern, kind, words in (
+        (r'no space left on device', errors.EngineError, 'no space left on device'),
+        (r'no basic auth credentials|[Uu]nauthorized|[Uu]nauthenticated|[Ff]orbidden'
+         r'|(?<!permission )denied|authentication required|incorrect username or password',
+         errors.AccessDenied, 'refuses access'),
+        (r'toomanyrequests|Too Many Requests', errors.RegistryUnavailable,
+         'has had too many requests from here'),
+        (r'no matching manifest for (\S+)', errors.InvalidRequest,
+         'has no image for {0}, as this host needs'),
+        (r'verification failed', errors.InvalidRequest,
+         'delivers what does not match the digest'),
+        (r'when fetching|[Uu]nsupported|not supported|[Uu]nknown media ?[Tt]ype|no config found'
+         r'|invalid rootfs|unexpected media type', errors.InvalidRequest,
+         'holds no image of a container there'),
+        (r'manifest unknown|name unknown|not found', errors.NotFound, 'has no such image'),
+        (r'no such host', errors.RegistryUnavailable, 'is not known to DNS'),
+        (r'connection refused', errors.RegistryUnavailable, 'refuses connections'),
+        (r'x509|certificate', errors.RegistryUnavailable,
+         'has a certificate that the engine does not trust'),
+        (r'HTTP response to HTTPS client', errors.RegistryUnavailable,
+         'does not speak TLS, which the engine insists on'),
+        (r'[Tt]imeout|deadline exceeded|timed out', errors.RegistryUnavailable,
+         'does not answer in time'),
+        (r'HTTP status:? (\d+)', errors.RegistryUnavailable, 'answers with status {0}'),
+        (r'EOF|connection reset|no route to host|network is unreachable|broken pipe',
+         errors.RegistryUnavailable, 'breaks the connection'),
+    )]
+
 _NOISE = re.compile(
     r'^((failed to create shim task|failed to create task for container'
     r'|OCI runtime create failed|runc create failed'
@@ -126,6 +156,27 @@ def plain(message: str) -> str:
         if found:
             return words.format(*found.groups())
     return _NOISE.sub('', message.strip())
+
+
+def of_registry(ex: errors.EngineError) -> errors.EngineError:
+    """The error for a call in which the engine asks a registry; its detail is what that does.
+
+    A registry's words are not passed on: they can repeat what it was sent.
+    """
+    if isinstance(ex, errors.EngineUnavailable):
+        return ex
+    if isinstance(ex, errors.EngineTimeout):
+        return errors.RegistryUnavailable(ex.operation, 'does not answer in time')
+    for pattern, kind, words in _REGISTRY:
+        found = pattern.search(ex.detail)
+        if found:
+            return kind(ex.operation, words.format(*found.groups()))
+    kind = type(ex)
+    if kind is errors.NotFound:
+        return errors.NotFound(ex.operation, 'has no such image')
+    if kind is errors.InvalidRequest:
+        return errors.InvalidRequest(ex.operation, 'can have no image of this name')
+    return errors.RegistryUnavailable(ex.operation, 'does not answer as a registry should')
 
 
 def _message(response: requests.Response) -> str:

@@ -59,7 +59,7 @@ class ImagesCase(test.NoDBTestCase):
 
     def source(self, image: fake_glance.Image) -> image_source.Source:
         return image_source.of_image(objects.ImageMeta.from_image_ref(
-            self.context, glance.API(), image.record['id']))
+            self.context, glance.API(), image.record['id']), image.record)
 
     def loaded(self, image: fake_glance.Image) -> bool:
         return self.store.image_id(self.source(image).reference) is not None
