@@ -1,0 +1,249 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A program whose children are killed with SIGKILL in the middle of what they do.
+
+It reads one command a line from its standard input and answers each with a
+line: JSON both. Each command is done by a new driver in a process of its own,
+forked from this one, which has imported everything, started no thread and
+connected to nothing: a quick way to a new nova-compute.
+
+Commands: ``spawn``, ``destroy``, ``recover``; see :class:`_Child`. With
+``kill_at`` the child kills itself before its n-th step. A step is whatever
+changes something outside of the process: a request to the engine, before it
+is sent and again before it is answered, a piece of the image, a privileged
+call, a change of the switch. The answer to a child that lived names them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from collections.abc import Iterator
+import functools
+import json
+import os
+import pathlib
+import re
+import signal
+import sys
+import threading
+import types
+from typing import Any
+
+from nova import context as nova_context
+from nova import objects
+from nova.tests.unit import fake_instance
+from nova.virt import fake
+import os_vif
+import requests
+import urllib3.connection
+from vif_plug_ovs import privsep as ovs_privsep
+from vif_plug_ovs.ovsdb import ovsdb_lib
+
+from zun_nova.tests.unit.vif import fakes
+from zun_nova.vif import privileged
+from zun_nova.vif import switch
+from zun_nova.virt import driver
+from zun_nova.virt import reconcile
+
+HOST = 'killed'
+IMAGE_ID = 'cedef40a-ed67-4d10-800e-17455edce175'
+CONF = driver.CONF
+
+#: Read-only with a file: the longest way to a container.
+DOCUMENT = b"""#container-config
+read_only: true
+command: [sleep, infinity]
+files:
+- {path: /etc/motd, content: hello}
+"""
+_PIECES = 2
+_UUID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+
+class _Steps:
+    """Counts, and kills before the n-th."""
+
+    def __init__(self, kill_at: int | None) -> None:
+        self._kill_at = kill_at
+        self._lock = threading.Lock()
+        self.names: list[str] = []
+
+    def step(self, name: str) -> None:
+        with self._lock:
+            self.names.append(name)
+            if len(self.names) == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self, owner: Any, name: str, label: Callable[..., str | None] | None = None) -> None:
+        """Make each call of this function a step.
+
+        :param label: the step's name by the call's arguments; None: it changes nothing.
+        """
+        func = getattr(owner, name)
+
+        @functools.wraps(func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            said = label(*args) if label else name
+            if said is not None:
+                self.step(said)
+            return func(*args, **kwargs)
+
+        setattr(owner, name, call)
+
+    def watch_all(self) -> None:
+        self.watch(requests.Session, 'send', lambda _session, request: _request(request))
+        self.watch(urllib3.connection.HTTPConnection, 'getresponse',
+                   lambda connection: None if connection._method == 'GET' else 'its answer')
+        for name in ('create', 'configure', 'delete', 'send_announcements'):
+            self.watch(privileged, name)
+        for name in ('plug', 'unplug'):
+            self.watch(os_vif, name)
+        for name in ('create_ovs_vif_port', 'delete_ovs_vif_port', 'update_ovs_vif_port'):
+            self.watch(ovsdb_lib.BaseOVS, name)
+        self.watch(switch, 'remove')
+
+
+def _request(request: Any) -> str | None:
+    path = _UUID.sub('UUID', request.path_url.partition('?')[0])
+    return None if request.method == 'GET' else f'{request.method} {path}'
+
+
+class _Child:
+    """One nova-compute's worth of work on one server.
+
+    :param server: its uuid, and the id and mac of its port.
+    :param record: what Nova's database says of the server: 'here', 'elsewhere', 'deleted'.
+    """
+
+    def __init__(self, steps: _Steps, image: str, server: dict[str, str],
+                 record: str = 'here') -> None:
+        self._steps = steps
+        self._image = pathlib.Path(image)
+        self._context = nova_context.get_admin_context()
+        self._instance = fake_instance.fake_instance_obj(
+            self._context, uuid=server['uuid'], image_ref=IMAGE_ID, project_id='project',
+            user_id='user', hostname='web', config_drive='', metadata={}, system_metadata={},
+            user_data=None, expected_attrs=['metadata', 'system_metadata'])
+        self._instance.user_data = base64.b64encode(DOCUMENT).decode()
+        self._instance.flavor.memory_mb, self._instance.flavor.vcpus = 64, 1
+        self._network_info = [fakes.vif(
+            fakes.subnet('10.7.0.0/24', '10.7.0.11', gateway='10.7.0.1'),
+            port_id=server['port'], mac=server['mac'])]
+        self._set_record(record)
+        driver.images.glance.API = lambda: types.SimpleNamespace(download=self._download)
+        self._driver = driver.ContainerDriver(fake.FakeVirtAPI())
+        self._driver.init_host(HOST)
+        self._steps.watch_all()
+
+    def spawn(self) -> None:
+        meta = objects.ImageMeta.from_dict({
+            'id': IMAGE_ID, 'checksum': 'c0ffee', 'container_format': 'docker',
+            'disk_format': 'raw', 'properties': {}})
+        self._driver.spawn(self._context, self._instance, meta, [], None, {},
+                           network_info=self._network_info)
+
+    def destroy(self) -> None:
+        """As Nova does for a server that its owner deletes."""
+        self._driver.destroy(self._context, self._instance, self._network_info)
+
+    def recover(self) -> None:
+        """As Nova does next, with what was left by one that was killed.
+
+        When the server is still here, its owner deletes it.
+        """
+        self._look()
+        if self._record == 'here':
+            self.destroy()
+            self._set_record('deleted')
+            self._look()
+        if self._record == 'deleted':
+            for _uuid in self._driver.list_instance_uuids():
+                # Its periodic task, which no longer knows the server's ports.
+                self._driver.destroy(self._context, self._instance, [])
+
+    def _look(self) -> None:
+        reconciler = reconcile.Reconciler(
+            self._driver._runtime, self._driver._networks, HOST, interval=0)
+        for _ in range(2):   # what belongs to a server elsewhere goes at the second look
+            reconciler.reconcile(self._context)
+
+    def _set_record(self, record: str) -> None:
+        """Stand in for Nova's database."""
+        self._record = record
+        row = types.SimpleNamespace(
+            uuid=self._instance.uuid, host='other' if record == 'elsewhere' else HOST,
+            deleted=record == 'deleted')
+        _stub(objects.InstanceList, 'get_by_host', [row] if record == 'here' else [])
+        _stub(objects.InstanceList, 'get_by_filters', [row])
+        _stub(objects.MigrationList, 'get_by_filters', [])
+        _stub(objects.VirtualInterfaceList, 'get_by_instance_uuid', [])
+
+    def _download(self, *_args: Any, **_kwargs: Any) -> Iterator[bytes]:
+        data = self._image.read_bytes()
+        size = len(data) // _PIECES + 1
+        for start in range(0, len(data), size):
+            self._steps.step('image')
+            yield data[start:start + size]
+
+
+def _stub(owner: Any, name: str, result: Any) -> None:
+    setattr(owner, name, lambda *args, **kwargs: result)
+
+
+def _in_child(work: Callable[[], Any]) -> dict[str, Any]:
+    """What the work said, or that its process was killed."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        with os.fdopen(writer, 'w') as out:
+            try:
+                answer = {'did': work()}
+            except BaseException as ex:  # noqa: BLE001  the parent is told
+                answer = {'failed': repr(ex)}
+            json.dump(answer, out)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        text = said.read()
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return {'killed': os.WTERMSIG(status)}
+    answer: dict[str, Any] = json.loads(text)
+    return answer
+
+
+def _do(command: dict[str, Any]) -> list[str]:
+    steps = _Steps(command.get('kill_at'))
+    child = _Child(steps, command['image'], command['server'], command.get('record', 'here'))
+    getattr(child, command['do'])()
+    return steps.names
+
+
+def main(docker_url: str, ovsdb: str, directory: str) -> None:
+    CONF([], project='nova', default_config_files=[])
+    os_vif.initialize()
+    objects.register_all()
+    CONF.set_override('docker_url', docker_url, group='zun_nova')
+    CONF.set_override('ovsdb_connection', ovsdb, group='os_vif_ovs')
+    CONF.set_override('instances_path', directory)
+    for context in (privileged.context, ovs_privsep.vif_plug):
+        context.set_client_mode(False)
+    for line in sys.stdin:
+        command = json.loads(line)
+        print(json.dumps(_in_child(functools.partial(_do, command))), flush=True)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

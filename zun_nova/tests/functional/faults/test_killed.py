@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""nova-compute is killed between any two steps of making and of removing a server.
+
+Only the driver, on a real engine and a real switch; tests with a whole cloud
+are in test_compute.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+import unittest
+
+import docker.errors
+from oslo_utils import uuidutils
+
+from zun_nova.tests import images
+from zun_nova.tests.functional import engine
+from zun_nova.tests.functional.faults import killed
+from zun_nova.tests.functional.vif import hosts
+
+_SKIP = hosts.missing() or images.why_no_busybox()
+TIMEOUT = 180
+KILLED = {'killed': signal.SIGKILL}
+
+
+class TestKilled(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        if _SKIP:
+            raise unittest.SkipTest(_SKIP)
+        cls.engine = engine.for_class(cls)
+        if not cls.engine.owned:
+            raise unittest.SkipTest('counts all that an engine has, so it needs one of its own')
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.host = hosts.Host()
+        self.host.setUp()
+        self.addCleanup(self.host.cleanUp)
+        self.directory = self.engine.data.parent
+        self.image = self.directory / 'image.tar'
+        self.image.write_bytes(images.busybox('theirs:latest'))
+        self.client = self.engine.client()
+        self.addCleanup(self.engine.clean)
+        self.instances = self.directory / 'instances'
+        self.instances.mkdir(exist_ok=True)
+        self.program = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-m', killed.__name__, self.engine.url,
+             'tcp:127.0.0.1:6640', str(self.instances)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.end)
+        self.number = itertools.count(1)
+
+    def end(self) -> None:
+        self.program.communicate(timeout=TIMEOUT)
+
+    def do(self, command: str, server: dict[str, str], **more: Any) -> dict[str, Any]:
+        self.program.stdin.write(json.dumps(
+            {'do': command, 'server': server, 'image': str(self.image), **more}) + '\n')
+        self.program.stdin.flush()
+        return json.loads(self.program.stdout.readline())
+
+    def steps_of(self, command: str, server: dict[str, str], **more: Any) -> list[str]:
+        """What it took when nobody killed it."""
+        answer = self.do(command, server, **more)
+        self.assertIn('did', answer)
+        return answer['did']
+
+    def new_server(self) -> dict[str, str]:
+        return {'uuid': uuidutils.generate_uuid(), 'port': uuidutils.generate_uuid(),
+                'mac': f'fa:16:3e:00:00:{next(self.number):02x}'}
+
+    def traces(self) -> dict[str, set[str]]:
+        """All that servers consist of, after images were removed."""
+        self.forget_images()
+        mounts = pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
+        return {
+            'container': {row['Id'] for row in self.client.containers(all=True)},
+            'image': {image['Id'] for image in self.client.images()},
+            'port': set(self.host.ports()),
+            'link': set(self.host.links()),
+            'mount': {line.split()[4] for line in mounts if str(self.directory) in line},
+            'file': {str(path) for name in ('tmp', 'containers', 'overlay2')
+                     for path in (self.engine.data / name).iterdir()} | {
+                         str(path) for path in self.instances.rglob('*')},
+        }
+
+    def forget_images(self) -> None:
+        for image in self.client.images():
+            with contextlib.suppress(docker.errors.APIError):
+                self.client.remove_image(image['Id'], force=True)
+
+    def recover(self, server: dict[str, str], record: str, before: Any, what: str) -> None:
+        """Have new drivers do what Nova does next, until nothing is left."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            # More than once, for the engine may still be doing what it was asked in vain.
+            self.steps_of('recover', server, record=record)
+            after = self.traces()
+            if after == before:
+                return
+            if time.monotonic() > deadline:
+                self.assertEqual(before, after, what)
+            record = 'deleted' if record == 'here' else record
+            time.sleep(0.2)
+
+    def test_spawn(self) -> None:
+        before = self.traces()
+        server = self.new_server()
+        steps = self.steps_of('spawn', server)
+        self.recover(server, 'here', before, 'not killed')
+        records = itertools.cycle(('here', 'deleted', 'elsewhere'))
+        for number, name in enumerate(steps, 1):
+            server, record = self.new_server(), next(records)
+            what = f'killed before step {number}, {name}; then the server is {record}'
+            self.assertEqual(KILLED, self.do('spawn', server, kill_at=number), what)
+            self.recover(server, record, before, what)
+
+    def test_destroy(self) -> None:
+        before = self.traces()
+        server = self.new_server()
+        self.steps_of('spawn', server)
+        steps = self.steps_of('destroy', server)
+        self.recover(server, 'deleted', before, 'not killed')
+        records = itertools.cycle(('here', 'deleted'))
+        for number, name in enumerate(steps, 1):
+            server, record = self.new_server(), next(records)
+            what = f'killed before step {number}, {name}; then the server is {record}'
+            self.steps_of('spawn', server)
+            self.assertEqual(KILLED, self.do('destroy', server, kill_at=number), what)
+            self.recover(server, record, before, what)
