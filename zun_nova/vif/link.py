@@ -77,14 +77,26 @@ def bring_in(nic: model.Nic, netns_path: str) -> bool:
     return True
 
 
+def attach(nic: model.Nic) -> None:
+    """Put the host end into the NIC's bridge.
+
+    :raises LookupError: there is no such pair, or no bridge.
+    """
+    with pyroute2.IPRoute() as ipr:
+        host, bridge = find(ipr, nic.host_device), find(ipr, nic.bridge or '')
+        if host is None or bridge is None:
+            raise LookupError(f'there is no {nic.host_device} or no bridge {nic.bridge}')
+        if host.get('master') != bridge['index']:
+            ipr.link('set', index=host['index'], master=bridge['index'])
+
+
 def configure(nic: model.Nic, netns_path: str) -> None:
     """Make both ends what the port says: up, named, addressed, routed.
 
-    :raises LookupError: there is no such pair, or not the bridge it belongs to.
+    :raises LookupError: there is no such pair.
     """
     with pyroute2.IPRoute() as ipr:
         host = _set_host_end(ipr, nic)
-        _set_bridge(ipr, nic, host)
     namespace.run(netns_path, peer.configure, nic, host.get('link'))
 
 
@@ -157,14 +169,3 @@ def _is_bridged(ipr: pyroute2.IPRoute, nic: model.Nic, host: Any) -> bool:
     bridge, uplink = find(ipr, nic.bridge), find(ipr, nic.uplink)
     return (bridge is not None and uplink is not None
             and host.get('master') == uplink.get('master') == bridge['index'])
-
-
-def _set_bridge(ipr: pyroute2.IPRoute, nic: model.Nic, host: Any) -> None:
-    """Put the host end into the NIC's bridge, if it has one."""
-    if nic.bridge is None:
-        return
-    bridge = find(ipr, nic.bridge)
-    if bridge is None:
-        raise LookupError(f'there is no bridge {nic.bridge}')
-    if host.get('master') != bridge['index']:
-        ipr.link('set', index=host['index'], master=bridge['index'])

@@ -153,6 +153,7 @@ def _on_switch(owner: Any, port: Any, nic: model.Nic) -> None:
     with _as_vif_error(nic.port_id, f'plug {nic.host_device} into the switch'):
         os_vif.plug(port, owner)
         if nic.bridge:
+            privileged.attach(nic.to_wire())
             os_vif.plug(osvif.switch_port(port), owner)
 
 

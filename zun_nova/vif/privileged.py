@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""All that zun_nova.vif does as root: one privsep context, six calls.
+"""All that zun_nova.vif does as root: one privsep context, seven calls.
 
 Arguments and results are only what msgpack carries; a Nic travels as
 :meth:`zun_nova.vif.model.Nic.to_wire`. A failure arrives in the caller as
@@ -77,6 +77,12 @@ def create(nic: Mapping[str, Any], netns_path: str | None) -> None:
 def bring_in(nic: Mapping[str, Any], netns_path: str) -> bool:
     """See :func:`zun_nova.vif.link.bring_in`."""
     return link.bring_in(model.Nic.from_wire(nic), netns_path)
+
+
+@_entrypoint
+def attach(nic: Mapping[str, Any]) -> None:
+    """See :func:`zun_nova.vif.link.attach`."""
+    link.attach(model.Nic.from_wire(nic))
 
 
 @_entrypoint

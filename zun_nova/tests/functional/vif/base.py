@@ -96,7 +96,7 @@ class Killed(BaseException):
 class KilledAfter:
     """Lets as many of the privileged and os-vif calls happen, then kills."""
 
-    NAMES = ('is_wired', 'bring_in', 'create', 'configure', 'delete')
+    NAMES = ('is_wired', 'bring_in', 'create', 'attach', 'configure', 'delete')
 
     def __init__(self, steps: int) -> None:
         self._left = steps

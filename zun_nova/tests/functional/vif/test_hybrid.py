@@ -22,6 +22,7 @@ from zun_nova.tests.functional.vif import base
 from zun_nova.tests.functional.vif import hosts
 from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import model
+from zun_nova.vif import plug
 
 
 class TestHybrid(base.WiringCase):
@@ -105,7 +106,7 @@ class TestHybrid(base.WiringCase):
     def test_killed_after_any_step(self) -> None:
         two = self.server(12)
         two.plug()
-        for steps in range(1, 7):
+        for steps in range(1, 9):
             with self.subTest(steps=steps):
                 one = self.server(20 + steps)
                 with base.KilledAfter(steps), self.assertRaises(base.Killed):
@@ -120,6 +121,31 @@ class TestHybrid(base.WiringCase):
                 one.unplug()
         two.unplug()
         self.assert_nothing_left()
+
+    def test_prepared_before_the_namespace(self) -> None:
+        two = self.server(12)
+        two.plug()
+        for steps in range(6):
+            with self.subTest(steps=steps):
+                one = self.server(20 + steps)
+                with base.KilledAfter(steps), self.assertRaises(base.Killed):
+                    plug.prepare_all(one.instance, one.network_info)
+                    raise base.Killed
+                one.plug()
+                self.assert_plumbed(one)
+                self.assert_talk(one)
+                one.unplug()
+        one = self.server(31)
+        plug.prepare_all(one.instance, one.network_info)
+        # Neutron's agent sees the port once: it is not made again.
+        seen = self.port_uuid(one)
+        one.plug()
+        self.assertEqual(seen, self.port_uuid(one))
+        self.assert_talk(one)
+
+    def port_uuid(self, server: base.Server) -> str:
+        end = model.switch_device(self.nic(server).port_id)
+        return self.host.vsctl('get', 'Port', end, '_uuid')
 
     def test_binding_was_lost(self) -> None:
         one = self.server(11)

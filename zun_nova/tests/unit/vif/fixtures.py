@@ -83,6 +83,9 @@ class RecordedWiring(fixtures.Fixture):
         self.calls.append(('create', nic['port_id']))
         self.wired[nic['host_device']] = netns_path
 
+    def attach(self, nic: Any) -> None:
+        self.calls.append(('attach', nic['port_id']))
+
     def bring_in(self, nic: Any, netns_path: str) -> bool:
         device = nic['host_device']
         if device not in self.wired or self.wired[device] is not None:

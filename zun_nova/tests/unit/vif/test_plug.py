@@ -94,8 +94,8 @@ class TestOrder(PlugCase):
     def test_hybrid(self) -> None:
         self.network_info = [fakes.vif(details=fakes.HYBRID)]
         self.plug()
-        self.assertEqual([f'{call} A' for call in ('unplug', 'create', 'plug', 'plug',
-                                                   'configure')], self.calls())
+        self.assertEqual([f'{call} A' for call in ('unplug', 'create', 'plug', 'attach',
+                                                   'plug', 'configure')], self.calls())
         self.assertEqual({'tap3f2b1c9a-1d', 'qvo3f2b1c9a-1d'}, set(self.wiring.switch))
 
     def test_other_namespace(self) -> None:
