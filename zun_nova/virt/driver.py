@@ -38,6 +38,7 @@ from zun_nova.virt import image_cache
 from zun_nova.virt import images
 from zun_nova.virt import interfaces
 from zun_nova.virt import lifecycle
+from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import power
 from zun_nova.virt import reconcile
@@ -278,14 +279,14 @@ class ContainerDriver(driver.ComputeDriver):
     # -- network
 
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), locks.wiring(instance):
             if self._servers.exists(instance):
                 self._networks.open(instance, network_info)
             else:
                 LOG.warning('Not wiring a server that has no container', instance=instance)
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), locks.wiring(instance):
             plug.unplug_all(instance, network_info)
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:

@@ -23,6 +23,7 @@ from zun_nova import errors
 from zun_nova.vif import plug
 from zun_nova.virt import devices
 from zun_nova.virt import identity
+from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt.runtime import base
 
@@ -39,18 +40,20 @@ class Interfaces:
     def attach(self, context: Any, instance: Any, vif: Any) -> None:
         """Wire one more port: the first free ethN. On failure it is not there.
 
-        The others are wired before it where they are not, as after a restart
-        of the host, so that they keep their names. Neutron's word that it has
+        On a server that is stopped the others are wired before it where they
+        are not, as after a restart of the host, so that they keep their names.
+        On one that runs they are, and Nova may be taking one away. Neutron's word that it has
         wired the port is not waited for: the API's caller waits for this.
 
         :raises errors.NotFound: the server has no container.
         :raises errors.VifError: a port cannot be wired.
         """
-        self._runtime.inspect(identity.container_name(instance))
-        network_info = [*_others(instance, vif), vif]
-        with contextlib.ExitStack() as on_failure:
+        with locks.wiring(instance), contextlib.ExitStack() as on_failure:
+            container = self._runtime.inspect(identity.container_name(instance))
+            network_info = [*_others(instance, vif), vif]
             on_failure.callback(self._take_back, instance, vif)
-            self._networks.open(instance, network_info)
+            stopped = container.state not in (base.State.RUNNING, base.State.PAUSED)
+            self._networks.open(instance, network_info if stopped else [vif])
             self._networks.announce(instance, [vif])
             devices.record(context, instance, network_info)
             on_failure.pop_all()
@@ -62,8 +65,9 @@ class Interfaces:
 
         :raises errors.VifError: it cannot be unwired.
         """
-        plug.unplug_all(instance, [vif])
-        devices.record(context, instance, _others(instance, vif))
+        with locks.wiring(instance):
+            plug.unplug_all(instance, [vif])
+            devices.record(context, instance, _others(instance, vif))
 
     def _take_back(self, instance: Any, vif: Any) -> None:
         try:

@@ -23,6 +23,7 @@ from nova.compute import utils as compute_utils
 
 from zun_nova import errors
 from zun_nova.virt import identity
+from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt.runtime import base
 
@@ -78,7 +79,8 @@ class Power:
         if self._runtime.inspect(name).state is base.State.PAUSED:
             self._runtime.unpause(name)
             return
-        self._networks.open(instance, network_info)
+        with locks.wiring(instance):
+            self._networks.open(instance, network_info)
         try:
             self._runtime.start(name)
         except errors.StartFailed as ex:

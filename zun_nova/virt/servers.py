@@ -30,6 +30,7 @@ from zun_nova.virt import flavor_config
 from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
+from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import resources
 from zun_nova.virt import spec
@@ -125,10 +126,13 @@ class Servers:
         if keep_disk:
             with contextlib.suppress(errors.NotFound):
                 self._runtime.stop(name, 0)
-            plug.unplug_all(instance, network_info)
+            with locks.wiring(instance):
+                plug.unplug_all(instance, network_info)
         else:
-            self._runtime.remove(name)
-            self._networks.close(instance, network_info)
+            # Who attaches a port meanwhile finds the server, or finds it gone.
+            with locks.wiring(instance):
+                self._runtime.remove(name)
+                self._networks.close(instance, network_info)
 
     def exists(self, instance: Any) -> bool:
         """Whether the server has a container here, in whatever state."""

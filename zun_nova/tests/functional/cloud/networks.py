@@ -106,8 +106,8 @@ class NetworkCase(base.CloudTest):
         pid = self.container(server)['State']['Pid']
         return self.host_of(server).run('cat', f'/proc/{pid}/root{path}').splitlines()
 
-    def ping(self, server: Any, address: str) -> None:
-        self.in_server(server, 'ping', '-c', '2', '-W', '2', address)
+    def ping(self, server: Any, address: str, *options: str) -> None:
+        self.in_server(server, 'ping', '-c', '3', '-W', '3', *options, address)
 
     def connects(self, server: Any, address: str, port: int) -> bool:
         """Whether a TCP connection from the server comes about."""

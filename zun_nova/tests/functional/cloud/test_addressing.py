@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 from zun_nova.tests.functional.cloud import networks
@@ -43,7 +44,8 @@ class AddressingTest(networks.NetworkCase):
             {'cidr': '10.222.0.0/24', 'gateway_ip': None, 'is_dhcp_enabled': False},
             {'cidr': 'fd00:221::/64', 'gateway_ip': 'fd00:221::1',
              'ipv6_address_mode': 'dhcpv6-stateful', 'ipv6_ra_mode': 'dhcpv6-stateful',
-             'dns_nameservers': ['2001:db8::53']},
+             'dns_nameservers': ['2001:db8::53'],
+             'host_routes': [{'destination': '2001:db8:5::/48', 'nexthop': 'fd00:221::9'}]},
             mtu=1400)
         wanted = [('10.221.0.0/24', '10.221.0.20'), ('10.221.0.0/24', '10.221.0.21'),
                   ('10.222.0.0/24', '10.222.0.20'), ('fd00:221::/64', 'fd00:221::20')]
@@ -70,7 +72,9 @@ class AddressingTest(networks.NetworkCase):
         routes = self.routes(server)
         self.assertEqual(('10.221.0.1', 'eth1'), routes['default'])
         self.assertEqual(('10.221.0.9', 'eth1'), routes['198.51.100.0/24'])
-        self.assertEqual(('fd00:221::1', 'eth1'), self.routes(server, '-6')['default'])
+        routes = self.routes(server, '-6')
+        self.assertEqual(('fd00:221::1', 'eth1'), routes['default'])
+        self.assertEqual(('fd00:221::9', 'eth1'), routes['2001:db8:5::/48'])
         resolver = self.file(server, '/etc/resolv.conf')
         self.assertIn('search a.test', resolver)
         self.assertEqual({'nameserver 192.0.2.53', 'nameserver 2001:db8::53'},
@@ -81,13 +85,18 @@ class AddressingTest(networks.NetworkCase):
         self.assertIn([own, 'web'], hosts)
         self.assertEqual(['web.a.test'], self.file(server, '/etc/hostname'))
 
-    def test_ipv6_only(self) -> None:
+    def test_ipv6_only_and_small_frames(self) -> None:
         network = self.network({'cidr': 'fd00:223::/64', 'ipv6_address_mode': 'slaac',
-                                'ipv6_ra_mode': 'slaac'})
+                                'ipv6_ra_mode': 'slaac'}, mtu=1300)
         one, two = (self.boot(networks=[{'uuid': network.id}]) for _ in range(2))
         self.assertEqual({self.address(one, version=6)}, self.addresses(one, 'eth0'))
         self.assertEqual('eth0', self.routes(one, '-6')['default'][1])
-        self.ping(one, self.address(two, version=6))
+        address = self.address(two, version=6)
+        self.ping(one, address)
+        # Headers take 48 bytes.
+        self.ping(one, address, '-M', 'do', '-s', '1252')
+        self.assertRaises(subprocess.CalledProcessError, self.ping, one, address,
+                          '-M', 'do', '-s', '1253')
         # The metadata service by its link-local address.
         self.assertIn(two.id, self.in_server(
             two, 'curl', '--silent', '--fail', '--globoff', '--retry', '5', '--retry-all-errors',

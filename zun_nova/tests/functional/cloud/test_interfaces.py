@@ -14,9 +14,13 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 import json
 from typing import Any
 
+from openstack import exceptions
+
+from zun_nova.tests.functional.cloud import base
 from zun_nova.tests.functional.cloud import networks
 
 
@@ -61,6 +65,31 @@ class InterfaceTest(networks.NetworkCase):
         self.ping(server, self.routes(server)['default'][0] or '')
         self.delete(server)
         self.assertEqual(before, self.traces())
+
+    def test_the_only_port_two_at_once_and_a_deletion_meanwhile(self) -> None:
+        ports = [self.new_port(number) for number in range(3, 6)]
+        before = self.traces()
+        server = self.boot()
+        self.detach(server, self.ports(server)[0])
+        self.assertEqual({}, self.links(server))
+
+        with futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda port: self.attach(server, port), ports[:2]))
+        macs = self.macs(server)
+        self.assertEqual({'eth0', 'eth1'}, set(macs))
+        self.assertEqual({port.mac_address for port in ports[:2]}, set(macs.values()))
+
+        with futures.ThreadPoolExecutor(1) as pool:
+            attaching = pool.submit(self.attach, server, ports[2])
+            self.eventually(
+                lambda: attaching.done()
+                or self.demo.network.get_port(ports[2].id).device_id == server.id,
+                'Nova attaches the port')
+            self.delete(server)
+            # Nova may have been through with it, or find the server gone.
+            failure = attaching.exception(base.TIMEOUT)
+        self.assertIsInstance(failure, (type(None), exceptions.HttpException))
+        self.eventually(lambda: self.traces() == before, 'nothing is left')
 
     def new_port(self, number: int, **attributes: Any) -> Any:
         """A port of a network without gateway: the server's own default route stays."""

@@ -59,6 +59,13 @@ class TestWiring(base.WiringCase):
         self.assertTrue(one.netns.ping('10.7.0.12', '-s', '1414', '-M', 'do'))
         self.assertFalse(one.netns.ping('10.7.0.12', '-s', '1415', '-M', 'do'))
 
+    def test_jumbo_frames(self) -> None:
+        one, two = self.server(11, mtu=9000), self.server(12, mtu=9000)
+        one.plug()
+        two.plug()
+        self.assertTrue(one.netns.ping('10.7.0.12', '-s', '8972', '-M', 'do'))
+        self.assertFalse(one.netns.ping('10.7.0.12', '-s', '8973', '-M', 'do'))
+
     def test_address_is_usable_at_once(self) -> None:
         one, _two = self.two_servers()
         for address in ('fd07::11', '10.7.0.11', '::1', '127.0.0.1'):

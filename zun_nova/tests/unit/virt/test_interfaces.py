@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 from typing import Any
 
 from nova import exception
@@ -60,10 +62,49 @@ class InterfacesTest(test_driver.DriverCase):
             self.assertEqual(1, len(self.wiring.switch))
 
     def test_others_are_wired_first(self) -> None:
+        self.driver.power_off(self.server)
         self.wiring.wired.clear()
         self.attach()
         created = [port for call, port in self.wiring.calls if call == 'create']
         self.assertEqual([self.network_info[0]['id'], fakes.PORT_ID], created[-2:])
+
+    def test_others_of_a_server_that_runs_are_left_alone(self) -> None:
+        """Nova's list may still have one that was detached a moment ago."""
+        self.driver.detach_interface(self.context, self.server, self.network_info[0])
+        self.attach()
+        self.assertEqual(['tap3f2b1c9a-1d'], list(self.wiring.wired))
+
+    def test_the_only_port_comes_back(self) -> None:
+        self.driver.detach_interface(self.context, self.server, self.network_info[0])
+        self.assertEqual({}, self.wiring.wired)
+        self.driver.attach_interface(
+            self.context, self.server, self.image_meta(), self.network_info[0])
+        self.assertEqual(self.devices_before, set(self.wiring.wired))
+
+    def test_deletion_waits_for_attaching(self) -> None:
+        inside, go_on = threading.Event(), threading.Event()
+        configure = self.wiring.configure
+
+        def slow(nic: Any, path: str) -> None:
+            inside.set()
+            go_on.wait(60)
+            configure(nic, path)
+
+        self.wiring.configure = slow     # type: ignore[method-assign]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            attaching = pool.submit(self.attach)
+            inside.wait(60)
+            # The list is Nova's of before.
+            deleting = pool.submit(
+                self.driver.destroy, self.context, self.server, self.network_info)
+            # With no lock it would soon be done.
+            self.assertEqual((), tuple(concurrent.futures.wait([deleting], 0.2).done))
+            go_on.set()
+            attaching.result(60)
+            deleting.result(60)
+        self.assert_nothing_left()
+        self.assertRaises(exception.InstanceNotFound, self.attach)
+        self.assert_nothing_left()
 
     def test_tags_reach_the_metadata(self) -> None:
         self.vifs = [objects.VirtualInterface(uuid=fakes.PORT_ID, tag='backup'),
