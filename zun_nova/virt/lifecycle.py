@@ -33,6 +33,7 @@ import threading
 import time
 from typing import Any
 
+from nova import conf
 from nova import context as nova_context
 from nova import exception
 from nova import objects
@@ -48,6 +49,7 @@ from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
 
 LOG = logging.getLogger(__name__)
+CONF = conf.CONF
 
 _FIRST_RETRY = 0.1
 _LAST_RETRY = 5.0
@@ -234,8 +236,10 @@ class _Teller:
     def catch_up(self, listing: _Listing) -> None:
         """What changed while nobody listened, by the present states.
 
-        The first time nothing is told: Nova's start looks at every server by
-        itself, and switches those on again that a restart of the host ended.
+        The first time nothing is told of what runs: Nova's start looks at every
+        server by itself. What has ended it starts again if nova.conf says so
+        (resume_guests_state_on_host_boot); if not it would call it ACTIVE for
+        as long as ten minutes.
         """
         known = self._states
         self._states = {}
@@ -243,6 +247,8 @@ class _Teller:
         for row in listing.rows:
             uuid = row.labels[identity.LABEL_UUID]
             self._states[uuid] = row.state
+            if known is None and self._is_news(row):
+                self._ended(uuid, row.name, row.labels, None)
             if known is None or row.state not in _CHANGES:
                 continue
             if known.get(uuid) is row.state:
@@ -254,6 +260,12 @@ class _Teller:
                 self._changed(uuid, _CHANGES[row.state])
         for uuid in set(self._reminders) - set(self._states):
             del self._reminders[uuid]
+
+    @staticmethod
+    def _is_news(row: base.ContainerSummary) -> bool:
+        """Whether it ended while nova-compute was away, and stays so."""
+        return (row.state is base.State.EXITED and not CONF.resume_guests_state_on_host_boot
+                and not _is_settled(row.labels[identity.LABEL_UUID]))
 
     def seconds_to_reminder(self) -> float | None:
         """Until remind() has something to do; None: nothing."""

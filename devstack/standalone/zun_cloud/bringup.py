@@ -163,7 +163,9 @@ class BringUp:
             host.name: self.manager.process(f'nova-compute-{host.number}').started
             for host in hosts.all_hosts(self.settings)
         }
-        content.wait_hosts(self.admin(), started)
+        admin = self.admin()
+        content.retire_hosts(admin, started)
+        content.wait_hosts(admin, started)
 
     def admin(self) -> typing.Any:
         return identity.connect(self.settings, self.passwords, 'admin')

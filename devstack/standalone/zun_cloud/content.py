@@ -128,6 +128,18 @@ def _open_security_group(network: typing.Any, project: str) -> None:
             )
 
 
+def retire_hosts(admin: typing.Any, present: typing.Collection[str]) -> None:
+    """Have no servers sent to compute hosts that an earlier ``up`` had and this one has not.
+
+    Nova takes a host for alive for a minute after its last sign of life, and what it sends there
+    waits for the host to come back. One that does come back is taken into service again.
+    """
+    for item in admin.compute.services(binary='nova-compute'):
+        absent = item.host not in present
+        if bool(item.is_forced_down) != absent:
+            admin.compute.update_service_forced_down(item.id, forced=absent)
+
+
 def wait_hosts(
     admin: typing.Any, started: typing.Mapping[str, float], timeout: float = 90
 ) -> None:

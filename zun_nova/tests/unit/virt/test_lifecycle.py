@@ -240,6 +240,18 @@ class AwayTest(WatcherCase):
         self.nothing_told()
         self.assertEqual([], self.exits)
 
+    def test_what_ended_with_the_host_is_told_unless_nova_starts_it(self) -> None:
+        self.instance.vm_state = vm_states.ACTIVE
+        server = self.server()
+        self.container(server).end(255)
+        self.flags(resume_guests_state_on_host_boot=True)
+        self.watch()
+        self.nothing_told()
+        self.flags(resume_guests_state_on_host_boot=False)
+        self.watch()
+        self.last_told(server, STOPPED)
+        self.assertEqual([(server, 'project', 'Exit code 255: error')], self.exits)
+
 
 class RecordTest(test.TestCase):
 
