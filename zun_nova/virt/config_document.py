@@ -100,7 +100,7 @@ def find(user_data: str | None) -> str | None:
         return found[0].decode('utf-8-sig')
     except UnicodeDecodeError as ex:
         line = found[0][:ex.start].count(b'\n') + 1
-        raise errors.InvalidSpec(f'user_data line {line}', 'is not written in UTF-8') from ex
+        raise errors.InvalidSpec(f'user_data line {line}', 'is not written in UTF-8') from None
 
 
 def parse(text: str) -> Document:
@@ -113,17 +113,18 @@ def parse(text: str) -> Document:
     except yaml.reader.ReaderError as ex:
         before = text[:ex.position]
         position = Mark(before.count('\n') + 1, ex.position - before.rfind('\n'))
-        raise Malformed(position, 'holds a character that YAML does not allow') from ex
+        raise Malformed(position, 'holds a character that YAML does not allow') from None
     marks: dict[config_schema.Location, Mark] = {}
     try:
         node = loader.get_single_node()
         return Document({} if node is None else _value(node, (), marks), marks)
     except yaml.MarkedYAMLError as ex:
+        # Its text repeats the line, which could hold a secret and would be in the log.
         mark = ex.problem_mark or ex.context_mark
         raise Malformed(_mark(mark) if mark else None,
-                        ex.problem or ex.context or 'is no YAML') from ex
-    except (ValueError, OverflowError) as ex:   # such as "\UFFFFFFFF"
-        raise Malformed(_mark(loader.get_mark()), 'has an escape of no character') from ex
+                        ex.problem or ex.context or 'is no YAML') from None
+    except (ValueError, OverflowError):   # such as "\UFFFFFFFF"
+        raise Malformed(_mark(loader.get_mark()), 'has an escape of no character') from None
 
 
 _CONVERT: Mapping[str, Callable[[str], Any]] = {

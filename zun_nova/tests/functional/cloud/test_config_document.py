@@ -25,12 +25,15 @@ from zun_nova.tests.functional.cloud import base
 
 EXAMPLES = pathlib.Path(__file__).parents[4] / 'doc/source/user/examples'
 
+#: Said in documents.
+SECRET = 'hunter2  in-no-log'
+
 #: Every key of the schema. The process says what it finds and lives until its
 #: stop signal, after which it needs a while to end.
 EVERY_KEY = """#container-config
 command: [/etc/app/report, first one]
 args: [second one]
-env: {GREETING: 'good  morning', PORT: 8080}
+env: {GREETING: 'hunter2  in-no-log', PORT: 8080}
 user: nobody:nogroup
 working_dir: /made/here
 stdin: true
@@ -92,7 +95,7 @@ env:
 
 #: What is checked before anything is made: document, and what its author is told.
 WRONG = {
-    'command: [httpd, -f': ('user_data line 2 column ', "expected ',' or ']'"),
+    f'env: {{A: {SECRET}': ('user_data line 2 column ', "expected ',' or '}'"),
     'comand: httpd': ('user_data line 2 column 1 (comand)', 'no such key; did you mean command?'),
     'env:\n  DEBUG: true': ('line 3 column 3 (env.DEBUG)', 'put true, false, null in quotes'),
     'user: a\nuser: b': ('user_data line 3 column 1', "has the key 'user' twice"),
@@ -136,7 +139,7 @@ class DocumentTest(base.CloudTest):
         self.assertRegex(said.pop('stdin'), '^pipe:')
         self.assertEqual({
             'arguments': 'first one|second one',
-            'environment': 'good  morning|8080|kept',
+            'environment': f'{SECRET}|8080|kept',
             'ids': '65534 65534',
             'directory': '/made/here',
             'file': '400 65534 1 ab=c',
@@ -206,6 +209,8 @@ class RefusalTest(base.CloudTest):
         for (document, wanted), fault in zip(WRONG.items(), told, strict=True):
             for words in wanted:
                 self.assertIn(words, fault, document)
+        for log in (self.settings.state / 'log').glob('*.log'):
+            self.assertNotIn(SECRET.encode(), log.read_bytes(), log.name)
 
     def test_what_is_wrong_elsewhere(self) -> None:
         metadata, image = self.faults(

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import base64
+import traceback
 
 from oslotest import base
 
@@ -145,6 +146,17 @@ class DocumentTest(base.BaseTestCase):
         ):
             with self.subTest(text):
                 self.assertIn(wanted, self.refused(text))
+
+    def test_no_word_of_it_is_logged(self) -> None:
+        """Nova logs errors with all they were made from."""
+        for text in ('password: [hunter2', 'password: "hunter2', 'password: hunter2: x',
+                     'env: {A: hunter2, B: &hunter2 x}', 'password: "hunter2\\UFFFFFFFF"',
+                     'password: hunter2\x01', 'tty: hunter2', 'env: {"": hunter2}',
+                     'files: [{path: /dev, content: hunter2}]', 'command: hunter2 "'):
+            with self.subTest(text):
+                ex = self.assertRaises(
+                    errors.InvalidSpec, owner_config.read, user_data(text), {}, {})
+                self.assertNotIn('hunter2', ''.join(traceback.format_exception(ex)))
 
     def test_all_is_said_within_a_fault(self) -> None:
         self.assertLessEqual(len(self.refused(f'files: [{{path: /dev, {"k" * 500}: 1}}]')), 255)
