@@ -111,6 +111,25 @@ def record(key: bytes, value: bytes) -> bytes:
     return str(length + (len(str(length)) > len(str(len(rest))))).encode() + rest
 
 
+def sparse(size: int, name: bytes = b'sparse') -> bytes:
+    """A member that is a file of this size, though hardly any of it is there."""
+    return pax(b''.join(record(b'GNU.sparse.' + key, value) for key, value in (
+        (b'major', b'1'), (b'minor', b'0'), (b'name', name),
+        (b'realsize', str(size).encode())))) + member(
+            'GNUSparseFile.0/sparse', b'1\n0\n512\n'.ljust(512, b'\0') + b'x' * 512)
+
+
+def with_layer(layer: bytes, stored: bytes | None = None) -> bytes:
+    """An archive of this layer.
+
+    :param stored: as which it is there, such as compressed.
+    """
+    diff_id = f'sha256:{hashlib.sha256(layer).hexdigest()}'
+    config = {**json.loads(CONFIG), 'rootfs': {'type': 'layers', 'diff_ids': [diff_id]}}
+    return tar(manifest(), member('c.json', json.dumps(config).encode()),
+               member('l/layer.tar', layer if stored is None else stored))
+
+
 def _claims(size: int, kind: bytes) -> bytes:
     """An extended header that says it is large; its data need not be there."""
     info = tarfile.TarInfo('x')
@@ -120,14 +139,22 @@ def _claims(size: int, kind: bytes) -> bytes:
 
 def _bad_size(raw: bytes) -> bytes:
     """A member whose header has these twelve bytes for a size."""
-    block = bytearray(tarfile.TarInfo('a').tobuf(tarfile.USTAR_FORMAT))
-    block[124:136], block[148:156] = raw, b' ' * 8
-    block[148:156] = f'{sum(block):06o}\0 '.encode()
-    return bytes(block)
+    return _header(tarfile.TarInfo('a').tobuf(tarfile.USTAR_FORMAT), size=raw)
 
 
 def _bomb(compress: Callable[[bytes], bytes]) -> bytes:
     return compress(good(member('zeros', bytes(MAX_BYTES))))
+
+
+def _header(data: bytes, **changes: bytes) -> bytes:
+    """A block with other bytes at kind, size or name, and the checksum for them."""
+    block = bytearray(data[:tarfile.BLOCKSIZE])
+    for name, start in (('name', 0), ('size', 124), ('kind', 156)):
+        value = changes.get(name, b'')
+        block[start:start + len(value)] = value
+    block[148:156] = b' ' * 8
+    block[148:156] = f'{sum(block):06o}\0 '.encode()
+    return bytes(block) + data[tarfile.BLOCKSIZE:]
 
 
 def _layer_bomb(compress: Callable[[bytes], bytes]) -> bytes:
@@ -293,6 +320,33 @@ _BOMBS: _Table = {
     'xz bomb': (lambda: _bomb(lzma.compress), 'unpacks to more than'),
     'gzip bomb after the end': (
         lambda: gzip.compress(good() + bytes(MAX_BYTES)), 'unpacks to more than'),
+    'sparse file in a layer': (
+        lambda: with_layer(tar(member('a', b'x'), sparse(1 << 50))), 'unpacks to more than'),
+    'sparse file in a compressed layer': (
+        lambda: with_layer(tar(sparse(1 << 50)), gzip.compress(tar(sparse(1 << 50)))),
+        'unpacks to more than'),
+    'sparse file behind a size in another record': (
+        lambda: with_layer(tar(pax(record(b'comment', b'\n13 size=9999\n')),
+                               member('a', b'x'), sparse(1 << 50))), 'unpacks to more than'),
+    # Else these would hide it in what looks like data.
+    'sparse file behind an old directory': (
+        lambda: with_layer(tar(_header(member('d/', sparse(1 << 50)), kind=b'\0'))),
+        'its layer 1 is damaged, or no usual tar'),
+    'sparse file behind an old directory of a long name': (
+        lambda: with_layer(tar(pax(record(b'path', b'd/')),
+                               _header(member('d', sparse(1 << 50)), kind=b'\0'))),
+        'its layer 1 is damaged, or no usual tar'),
+    'sparse file behind a size that begins with NUL': (
+        lambda: with_layer(tar(_header(member('a', b'x' * 512), size=b'\x0000000001000'),
+                               sparse(1 << 50))), 'its layer 1 is damaged, or no usual tar'),
+    'sparse file of old GNU in a layer': (
+        lambda: with_layer(tar(member('a', type=tarfile.GNUTYPE_SPARSE))),
+        'its layer 1 is damaged, or no usual tar'),
+    'large pax header in a layer': (
+        lambda: with_layer(tar(pax(record(b'comment', b'x' * 2 ** 20)), member('a', b'x'))),
+        'its layer 1 is damaged, or no usual tar'),
+    'layer is no tar': (
+        lambda: with_layer(b'noise' * 1000), 'its layer 1 is damaged, or no usual tar'),
     'layer bomb': (lambda: _layer_bomb(gzip.compress), 'unpacks to more than'),
 }
 
@@ -357,7 +411,7 @@ _DOCKER: _Table = {
         "'rootfs' in two spellings"),
     'compressed layer is damaged': (
         lambda: tar(manifest(), member('c.json', CONFIG),
-                    member('l/layer.tar', _gzip_cut(LAYER))), 'its layer 1 is not the one'),
+                    member('l/layer.tar', _gzip_cut(LAYER))), 'its layer 1 is damaged'),
     'for Windows': (lambda: with_config(os='windows'), "made for 'windows'"),
 }
 

@@ -155,7 +155,11 @@ def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: An
         raise BadArchive(f'its manifest and its configuration differ in the number of layers '
                          f'({len(image.layers)}, {len(digests)}); make it anew')
     for number, (name, digest) in enumerate(zip(image.layers, digests, strict=True), 1):
-        if digest != f'sha256:{contents.digest(name)}':
+        found = contents.digest(name)
+        if found is None:
+            raise BadArchive(f'its layer {number} is damaged, or no usual tar; make it anew with '
+                             '"docker save"')
+        if digest != f'sha256:{found}':
             raise BadArchive(f'its layer {number} is not the one that its configuration names; '
                              'make it anew with "docker save"')
 

@@ -21,6 +21,7 @@ import itertools
 import re
 
 from zun_nova.virt import compression
+from zun_nova.virt import digests
 from zun_nova.virt import image_json
 from zun_nova.virt import tar_stream
 
@@ -58,7 +59,7 @@ class Contents:
     def __init__(self) -> None:
         #: JSON documents by name.
         self.texts: dict[str, bytes] = {}
-        #: SHA-256 of what each file holds, uncompressed; None when it is damaged.
+        #: SHA-256 of what each file holds, uncompressed; None when it is no tar, or damaged.
         self._digests: dict[str, str | None] = {}
         self._kinds: dict[str, _Kind] = {}
         #: The member that each link leads to, by its name.
@@ -92,18 +93,18 @@ class Contents:
 
         :raises tar_stream.BadArchive: its name tells another digest.
         """
-        digests = compression.Digests(budget)
+        passed = digests.Digests(budget)
         text = _Text()
         for piece in pieces:
-            digests.update(piece)
+            passed.update(piece)
             text.update(piece)
             yield piece
         blob = _BLOB.fullmatch(member.name)
-        if blob and blob[1] != digests.whole():
+        if blob and blob[1] != passed.whole():
             raise tar_stream.BadArchive(
                 f'blob {blob[1][:12]} is damaged: its SHA-256 is another; make the archive anew')
         if member.kind is _Kind.FILE:
-            self._digests[member.name] = digests.content()
+            self._digests[member.name] = passed.content()
             if text.data:
                 self._remember(member.name, bytes(text.data))
 
@@ -121,7 +122,7 @@ class Contents:
         return self._links.get(name, name) in self._digests
 
     def digest(self, name: str) -> str | None:
-        """SHA-256 of what the file holds, uncompressed; None when it is absent or damaged."""
+        """SHA-256 of what the file holds, uncompressed; None when it is no tar, or damaged."""
         return self._digests.get(self._links.get(name, name))
 
     def blob(self, digest: str) -> bytes | None:

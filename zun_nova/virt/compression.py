@@ -18,11 +18,10 @@ import bz2
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-import hashlib
 import itertools
 import lzma
+import re
 import sys
-from typing import Any
 from typing import Protocol
 import zlib
 
@@ -97,7 +96,9 @@ def _xz() -> _Decompressor:
 _METHODS: tuple[tuple[bytes, Callable[[], _Decompressor]], ...] = (
     (b'\x1f\x8b\x08', _Gzip), (b'\x28\xb5\x2f\xfd', _zstd),
     (b'BZh', bz2.BZ2Decompressor), (b'\xfd7zXZ\0', _xz))
-_MAGIC_BYTES = max(len(magic) for magic, _ in _METHODS)
+#: Frames without data, with which zstd may begin.
+_SKIPPABLE = re.compile(rb'[\x50-\x5f]\x2a\x4d\x18')
+MAGIC_BYTES = max(len(magic) for magic, _ in _METHODS)
 
 
 class Budget:
@@ -124,74 +125,34 @@ def uncompressed(pieces: Iterable[bytes], budget: Budget) -> Iterator[bytes]:
     """
     rest = iter(pieces)
     begin = b''
-    while len(begin) < _MAGIC_BYTES and (piece := next(rest, None)) is not None:
+    while len(begin) < MAGIC_BYTES and (piece := next(rest, None)) is not None:
         begin += piece
     given = itertools.chain((begin,), rest)
-    make = _method(begin)
+    make = method(begin)
     for piece in given if make is None else _decompressed(given, make):
         budget.use(len(piece))
         yield piece
 
 
-class Digests:
-    """SHA-256 of a file and of what it holds when it is compressed, as hexadecimal digits."""
+def method(begin: bytes) -> Callable[[], _Decompressor] | None:
+    """What uncompresses what begins so; None when it is not compressed.
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._begin: bytes | None = b''
-        self._whole = hashlib.sha256()
-        self._content: Any = self._whole
-        self._streams: _Streams | None = None
-
-    def update(self, piece: bytes) -> None:
-        """The next bytes.
-
-        :raises tar_stream.BadArchive: there is more of it than the budget allows.
-        """
-        self._whole.update(piece)
-        if self._begin is not None:
-            self._begin += piece
-            if len(self._begin) < _MAGIC_BYTES:
-                return
-            make = _method(self._begin)
-            if make is not None:
-                self._streams, self._content = _Streams(make), hashlib.sha256()
-            piece, self._begin = self._begin, None
-        if self._streams is not None:
-            self._uncompress(self._streams, piece)
-
-    def whole(self) -> str:
-        """Of the file as it is."""
-        return self._whole.hexdigest()
-
-    def content(self) -> str | None:
-        """Of what it holds; None when it is damaged."""
-        if self._content is None or not (self._streams is None or self._streams.complete):
-            return None
-        return str(self._content.hexdigest())
-
-    def _uncompress(self, streams: _Streams, piece: bytes) -> None:
-        try:
-            for found in streams.feed(piece):
-                self._budget.use(len(found))
-                self._content.update(found)
-        except Damaged:   # no matter unless a layer is wanted of it
-            self._content = self._streams = None
-
-
-def _method(begin: bytes) -> Callable[[], _Decompressor] | None:
+    :param begin: MAGIC_BYTES or more, unless it is shorter.
+    """
+    if _SKIPPABLE.match(begin):
+        return _zstd
     return next((make for magic, make in _METHODS if begin.startswith(magic)), None)
 
 
 def _decompressed(pieces: Iterable[bytes], make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    streams = _Streams(make)
+    streams = Streams(make)
     for piece in pieces:
         yield from streams.feed(piece)
     if not streams.complete:
         raise Damaged
 
 
-class _Streams:
+class Streams:
     """Compressed streams one after the other, as parallel compressors write them."""
 
     def __init__(self, make: Callable[[], _Decompressor]) -> None:

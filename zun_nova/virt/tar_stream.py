@@ -39,7 +39,7 @@ MAX_EXTENSION_BYTES = 64 * 1024
 #: A name, a link's target, a pax header of the member and one of the archive may precede one.
 MAX_EXTENSIONS = 4
 _ENCODING = 'utf-8'
-_RECORD = re.compile(rb'([1-9][0-9]{0,5}) ([^=]+)=')
+_RECORD = re.compile(rb'([1-9][0-9]{0,6}) ([^=]+)=')
 _SIZE = re.compile(r'[0-9]{1,18}')
 _EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE,
                tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
@@ -183,16 +183,19 @@ def _extension(info: tarfile.TarInfo, data: bytes) -> dict[str, str]:
         return {'path': _text(data.rstrip(b'\0'))}
     if info.type == tarfile.GNUTYPE_LONGLINK:
         return {'linkpath': _text(data.rstrip(b'\0'))}
-    records = _records(data)
+    found = records(data)
     if info.type == tarfile.XGLTYPE:
-        if {'path', 'linkpath', 'size'} & set(records):
+        if {'path', 'linkpath', 'size'} & set(found):
             raise BadArchive('a global header names all members; make it anew with "docker save"')
         return {}
-    return records
+    return found
 
 
-def _records(data: bytes) -> dict[str, str]:
-    """The records of a pax header."""
+def records(data: bytes) -> dict[str, str]:
+    """The records of a pax header.
+
+    :raises BadArchive: it is damaged.
+    """
     found, position = {}, 0
     while position < len(data):
         match = _RECORD.match(data, position)

@@ -13,47 +13,70 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pathlib
+from typing import Any
 
 from zun_nova.tests import hostile
 from zun_nova.tests.functional.faults import base
 
 ENGINE = 'dockerd-1'
-#: Of zeros that the engine unpacks; it is killed long before it has them all.
-BYTES = 1024 ** 3
+GLANCE = 'glance'
+#: Of zeros that the engine gets first; what is to fail does so long before it has them all.
+BYTES = 4 * 1024 ** 3
 MIB = 1024 ** 2
 
 
 class ImageTest(base.FaultsTest):
+    """What dies in the middle of an image; nothing of the image stays in the engine."""
 
-    def test_engine_dies_while_it_loads(self) -> None:
-        traces, stored = self.traces(), self.stored_images()
-        unpacked = pathlib.Path(self.compute.engine.info()['DockerRootDir'], 'tmp')
-        image = self.upload(self.slow())
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = self.traces(), self.stored_images()
+        self.unpacked = pathlib.Path(self.compute.engine.info()['DockerRootDir'], 'tmp')
+
+    def test_engine(self) -> None:
+        image = self.slow()
         server = self.request(image)
-        self.eventually(lambda: any(unpacked.glob('docker-import-*/*')), 'the image comes')
+        self.eventually(self.arrives, 'the engine gets it')
         self.kill(ENGINE)
-        self.eventually(lambda: self.admin.compute.get_server(server.id).status == 'ERROR',
-                        'the server is in ERROR')
+        self.assertIn('Exhausted all hosts', self.fault(server))
         # Nova knows no more than that there was one host to try, so the driver tells.
         [message] = [action.message for action in self.demo.compute.server_actions(server.id)
                      if action.action == 'build_failed']
         self.assertIn(f'Cannot load image zun-nova/glance:{image.id}', message)
         self.assertIn('no engine answers', message)
         self.start(ENGINE)
-        self.assertEqual(stored, self.stored_images())
-        self.delete(server)
-        self.assertEqual(set(), self.traces() - traces)
         self.eventually(self.takes_servers, 'the host takes servers')
-        self.boot()
+        self.assert_as_before(server)
+
+    def test_glance(self) -> None:
+        server = self.request(self.slow())
+        self.eventually(self.arrives, 'the engine gets it')
+        self.kill(GLANCE)
+        self.assertIn('cannot be fetched', self.fault(server))
+        self.start(GLANCE)
+        self.assert_as_before(server)
+
+    def slow(self) -> Any:
+        """An image that takes an engine seconds, and of which Glance still has the end then."""
+        zeros = gzip.compress(bytes(MIB)) * (BYTES // MIB)
+        return self.upload(
+            gzip.compress(hostile.member('zeros', size=BYTES)) + zeros + gzip.compress(
+                hostile.good(hostile.member('noise', os.urandom(32 * MIB))), 1))
+
+    def arrives(self) -> bool:
+        return any(self.unpacked.glob('docker-import-*/*'))
 
     def takes_servers(self) -> bool:
         [service] = self.admin.compute.services(binary='nova-compute', host=self.compute.name)
         return bool(service.status == 'enabled' and service.state == 'up')
 
-    @staticmethod
-    def slow() -> bytes:
-        """An image that takes an engine seconds, in a few KiB."""
-        zeros = gzip.compress(bytes(MIB)) * (BYTES // MIB)
-        return gzip.compress(hostile.member('zeros', size=BYTES)) + zeros + gzip.compress(
-            hostile.good())
+    def assert_as_before(self, server: Any) -> None:
+        """Nothing is left of the server and its image, and others can be booted."""
+        self.delete(server)
+        traces, stored = self.before
+        self.assertEqual(set(), self.traces() - traces)
+        self.assertEqual(stored, self.stored_images())
+        self.eventually(lambda: not self.arrives(), 'the engine has removed what it had')
+        self.boot()

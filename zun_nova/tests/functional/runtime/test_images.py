@@ -22,7 +22,6 @@ import os
 import time
 import unittest
 
-from backports import zstd
 import fixtures
 from nova import conf
 from nova import exception
@@ -38,6 +37,7 @@ from zun_nova.tests import images as test_images
 from zun_nova.tests import oci
 from zun_nova.tests import runtime_contract
 from zun_nova.tests.functional import engine
+from zun_nova.virt import compression
 from zun_nova.virt import image_source
 from zun_nova.virt import images
 
@@ -110,7 +110,8 @@ class FormatsTest(_ImagesTest):
     """What other tools and engines save is run."""
 
     def test_oci_layout(self):
-        for compress, kind in ((gzip.compress, '+gzip'), (zstd.compress, '+zstd'), (bytes, '')):
+        for compress, kind in ((gzip.compress, '+gzip'), (compression.zstd.compress, '+zstd'),
+                               (bytes, '')):
             layout = oci.Layout()
             image = layout.image(
                 test_images.busybox_layer(), compress=compress, layer_type=oci.LAYER + kind,
@@ -171,14 +172,19 @@ class RefusedTest(_ImagesTest):
             hostile.stolen(f'sha256:{hashlib.sha256(layer).hexdigest()}')))
         self.assert_no_traces_but(before)
 
-    def test_layer_that_is_no_tar(self):
-        """Only the engine can see that."""
+    def test_layer_that_only_the_engine_can_read(self):
         before = self.traces()
+        good, cut = test_images.tar({'a': b''}), test_images.tar({'a': bytes(5000)})[:3000]
         layout = oci.Layout()
-        good = test_images.tar({'a': b''})
         self.assertIn('the engine cannot read', self.refused(
-            layout.tar(layout.image(good, b'noise' * 1000))))
+            layout.tar(layout.image(good, cut))))
         self.assert_no_traces_but(before)
+
+    def test_sparse_file(self):
+        """Docker writes it in full, so it counts in full."""
+        layer = hostile.tar(hostile.sparse(2 * MIB))
+        name = self.ensure(hostile.with_layer(layer))
+        self.assertEqual(2 * MIB, self.engine.client().inspect_image(name)['Size'])
 
 
 class FaultsTest(_ImagesTest):
