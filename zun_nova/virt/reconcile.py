@@ -18,9 +18,11 @@ own start finishes deletions and sets interrupted builds to ERROR, for their
 owners to delete; ``running_deleted_instance_action`` deals with containers of
 deleted servers. What is left to do here is decided by :func:`decide`.
 
-The container that holds a server's network is the first thing made of the
-server and the last one removed, and carries the labels of the server and of
-the host. So whatever else there may be, it says whose it is.
+The container that holds a server's network is made while the first port is
+plugged and removed last, and it carries the labels of the server and of the
+host. So it says whose all the rest is. A port that was plugged before it was
+made, when nova-compute was killed, is known by Nova's record: that one names
+this host, for who is killed hands no build on.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class _Steps:
         self.watch(requests.Session, 'send', lambda _session, request: _request(request))
         self.watch(urllib3.connection.HTTPConnection, 'getresponse',
                    lambda connection: None if connection._method == 'GET' else 'its answer')
-        for name in ('create', 'configure', 'delete', 'send_announcements'):
+        for name in ('create', 'bring_in', 'configure', 'delete', 'send_announcements'):
             self.watch(privileged, name)
         for name in ('plug', 'unplug'):
             self.watch(os_vif, name)
