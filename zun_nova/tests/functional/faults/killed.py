@@ -21,7 +21,7 @@ Commands: ``spawn``, ``destroy``, ``recover``; see :class:`_Child`. With
 ``kill_at`` the child kills itself before its n-th step. A step is whatever
 changes something outside of the process: a request to the engine, before it
 is sent and again before it is answered, a piece of the image, a privileged
-call, a change of the switch. The answer to a child that lived names them.
+call, a change of the switch. The answer names the steps that were reached.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import types
 from typing import Any
+from typing import TextIO
 
 from nova import context as nova_context
 from nova import objects
@@ -68,21 +70,25 @@ files:
 - {path: /etc/motd, content: hello}
 """
 _PIECES = 2
+#: Seconds after which a child that hangs is ended.
+_DEADLINE = 300
 _UUID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
 class _Steps:
     """Counts, and kills before the n-th."""
 
-    def __init__(self, kill_at: int | None) -> None:
+    def __init__(self, kill_at: int | None, out: TextIO) -> None:
         self._kill_at = kill_at
+        self._out = out
         self._lock = threading.Lock()
-        self.names: list[str] = []
+        self._count = 0
 
     def step(self, name: str) -> None:
         with self._lock:
-            self.names.append(name)
-            if len(self.names) == self._kill_at:
+            self._count += 1
+            print(name, file=self._out, flush=True)
+            if self._count == self._kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(self, owner: Any, name: str, label: Callable[..., str | None] | None = None) -> None:
@@ -201,34 +207,32 @@ def _stub(owner: Any, name: str, result: Any) -> None:
     setattr(owner, name, lambda *args, **kwargs: result)
 
 
-def _in_child(work: Callable[[], Any]) -> dict[str, Any]:
-    """What the work said, or that its process was killed."""
+def _in_child(command: dict[str, Any]) -> dict[str, Any]:
+    """Do it in a process of its own; says how that ended and which steps it reached."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
+        signal.alarm(_DEADLINE)
+        code = 1
         with os.fdopen(writer, 'w') as out:
             try:
-                answer = {'did': work()}
-            except BaseException as ex:  # noqa: BLE001  the parent is told
-                answer = {'failed': repr(ex)}
-            json.dump(answer, out)
-        os._exit(0)
+                _do(command, out)
+                code = 0
+            except BaseException:  # noqa: BLE001  the parent is told
+                traceback.print_exc(file=sys.stderr)
+        os._exit(code)
     os.close(writer)
     with os.fdopen(reader) as said:
-        text = said.read()
+        steps = said.read().splitlines()
     _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return {'killed': os.WTERMSIG(status)}
-    answer: dict[str, Any] = json.loads(text)
-    return answer
+    return {'end': os.waitstatus_to_exitcode(status), 'steps': steps}
 
 
-def _do(command: dict[str, Any]) -> list[str]:
-    steps = _Steps(command.get('kill_at'))
+def _do(command: dict[str, Any], out: TextIO) -> None:
+    steps = _Steps(command.get('kill_at'), out)
     child = _Child(steps, command['image'], command['server'], command.get('record', 'here'))
     getattr(child, command['do'])()
-    return steps.names
 
 
 def main(docker_url: str, ovsdb: str, directory: str) -> None:
@@ -241,8 +245,7 @@ def main(docker_url: str, ovsdb: str, directory: str) -> None:
     for context in (privileged.context, ovs_privsep.vif_plug):
         context.set_client_mode(False)
     for line in sys.stdin:
-        command = json.loads(line)
-        print(json.dumps(_in_child(functools.partial(_do, command))), flush=True)
+        print(json.dumps(_in_child(json.loads(line))), flush=True)
 
 
 if __name__ == '__main__':
