@@ -99,19 +99,19 @@ class FaultsTest(networks.NetworkCase):
         return [self.wait_status(server, 'ACTIVE') for server in
                 [self.request() for _ in range(count)]]
 
-    def settled(self, servers: Iterable[Any]) -> list[Any]:
+    def settled(self, servers: Iterable[Any], timeout: float = TIMEOUT) -> list[Any]:
         """The servers once each is ACTIVE or ERROR, and nothing is being done to it."""
         found = [self.admin.compute.get_server(server.id) for server in servers]
-        self.eventually(lambda: self._is_settled(found), 'all servers are ACTIVE or ERROR')
+        self.eventually(lambda: self._is_settled(found), 'all servers are ACTIVE or ERROR',
+                        timeout)
         return found
 
     def _is_settled(self, servers: list[Any]) -> bool:
         """Looks again at those that were not."""
         for place, server in enumerate(servers):
-            if server.status not in ('ACTIVE', 'ERROR') or server.task_state:
+            if not _is_at_rest(server):
                 servers[place] = self.admin.compute.get_server(server.id)
-        return all(server.status in ('ACTIVE', 'ERROR') and not server.task_state
-                   for server in servers)
+        return all(_is_at_rest(server) for server in servers)
 
     def compute_service(self) -> Any:
         """nova-compute of the machine, as ``openstack compute service list`` shows it."""
@@ -136,3 +136,7 @@ class FaultsTest(networks.NetworkCase):
     def eventually(self, happened: Callable[[], bool], what: str,
                    timeout: float = TIMEOUT) -> None:
         super().eventually(happened, what, timeout)
+
+
+def _is_at_rest(server: Any) -> bool:
+    return server.status in ('ACTIVE', 'ERROR') and not server.task_state

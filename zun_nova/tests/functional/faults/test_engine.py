@@ -121,3 +121,18 @@ class EngineTest(base.FaultsTest):
         self.assertEqual(pid, self.process(server))
         self.delete(doomed)
         self.ping(self.boot(), address)
+
+    def test_an_engine_that_dies_while_servers_are_made(self) -> None:
+        before = self.traces()
+        servers = [self.request() for _ in range(4)]
+        self.eventually(lambda: bool(self.traces() - before), 'the first of them is being made')
+        self.kill(ENGINE)
+        self.start(ENGINE)
+        for server in self.settled(servers):
+            if server.status == 'ERROR':
+                self.assertNotEqual('', server.fault['message'])
+        servers.append(self.boot())
+        for server in servers:
+            self.delete(server)
+        # What could not be removed while the engine was away, nova-compute finds.
+        self.eventually(lambda: not self.traces() - before, 'nothing is left')
