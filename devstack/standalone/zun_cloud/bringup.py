@@ -95,6 +95,9 @@ class BringUp:
             node(f'bridges-{number}', lambda: network.make_provider_bridge(host),
                  (f'ovs-vswitchd-{number}',)),
         ]
+        if self.settings.network == 'ovn':
+            found.append(node(f'flows-{number}', lambda: network.recompute_flows(host),
+                              (f'ovn-controller-{number}',)))
         if not host.is_machine:
             found.append(node(f'power-{number}', lambda: self._power(host),
                               (host.name, 'management', 'bridges-1')))

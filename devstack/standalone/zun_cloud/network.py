@@ -175,6 +175,23 @@ def cable(host: hosts.Host, init_pid: int) -> None:
     vsctl(machine, 'add-port', bridge, underlay)
 
 
+def recompute_flows(host: hosts.Host) -> None:
+    """Have ovn-controller take every network for what it is, after a restart of it alone too.
+
+    Version 23.03 that starts while a network's patch port is there already takes the network for
+    one of tunnels, and packets to other hosts are lost; see ``forget_ports``.
+    """
+    pid = (host.run / 'ovn/ovn-controller.pid').read_text().strip()
+    appctl = ('ovn-appctl', '--timeout=10', '-t', f'{host.run}/ovn/ovn-controller.{pid}.ctl')
+    deadline = time.monotonic() + 30
+    while shell.run([*host.inside(*appctl), 'connection-status'], check=False) != 'connected\n':
+        if time.monotonic() > deadline:
+            log = host.settings.log_of(f'ovn-controller-{host.number}')
+            raise errors.CloudError(f'{host.name}: OVN does not answer ovn-controller', log)
+        time.sleep(0.1)
+    shell.run([*host.inside(*appctl), 'recompute'])
+
+
 def bypass_gateway_mtu(settings: cloud_settings.Settings) -> None:
     """Let TCP through routers at full speed where OVS itself forwards.
 
