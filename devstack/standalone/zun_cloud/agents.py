@@ -34,6 +34,11 @@ def config(host: hosts.Host) -> pathlib.Path:
     return host.etc / 'neutron_agents.ini'
 
 
+def firewall(host: hosts.Host) -> pathlib.Path:
+    """The file that the layer 2 agent reads besides."""
+    return host.etc / 'neutron_firewall.ini'
+
+
 def state(host: hosts.Host) -> pathlib.Path:
     """Where a host's agents keep what their dnsmasq, haproxy and radvd read."""
     return host.run / 'neutron'
@@ -63,6 +68,7 @@ def of_host(host: hosts.Host) -> list[service.Service]:
 
 def _layer_2(host: hosts.Host) -> service.Service:
     settings = host.settings
+    files = (config(host), firewall(host))
     # Well when the integration bridge takes its flows from the agent.
     connected = (
         '/usr/bin/ovs-vsctl', '--timeout=2', f'--db=unix:{host.ovsdb_socket}',
@@ -70,8 +76,8 @@ def _layer_2(host: hosts.Host) -> service.Service:
     )
     return service.Service(
         f'neutron-ovs-agent-{host.number}',
-        (settings.program('neutron-openvswitch-agent'), *service.config_files([config(host)])),
-        (f'bridges-{host.number}', 'neutron-rpc'), host.ovs_env, (config(host),),
+        (settings.program('neutron-openvswitch-agent'), *service.config_files(files)),
+        (f'bridges-{host.number}', 'neutron-rpc'), host.ovs_env, files,
         health.Command(connected), settings.port('openflow'),
     )
 

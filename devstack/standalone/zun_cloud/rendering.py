@@ -116,7 +116,7 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
     for host in hosts.all_hosts(settings):
         files += [
             Output('nova.conf', host.etc / 'nova.conf', host),
-            _network_file(host),
+            *_network_files(host),
             Output('containerd.toml', host.etc / 'containerd.toml', host),
             Output('docker.json', host.etc / 'docker.json', host),
         ]
@@ -128,8 +128,11 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
     return files
 
 
-def _network_file(host: hosts.Host) -> Output:
+def _network_files(host: hosts.Host) -> list[Output]:
     if host.settings.network == 'ovs':
-        return Output('neutron_agents.ini', agents.config(host), host,
-                      extra={'datapath': network.datapath_type()})
-    return Output('ovn_metadata_agent.ini', host.etc / 'ovn_metadata_agent.ini', host)
+        return [
+            Output('neutron_agents.ini', agents.config(host), host,
+                   extra={'datapath': network.datapath_type()}),
+            Output('neutron_firewall.ini', agents.firewall(host), host),
+        ]
+    return [Output('ovn_metadata_agent.ini', host.etc / 'ovn_metadata_agent.ini', host)]

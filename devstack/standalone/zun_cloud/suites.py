@@ -38,11 +38,14 @@ class Suite:
 
     :param stestr: it runs tests by stestr; otherwise its exit code is the one result.
     :param computes: it needs the cloud to be up, with so many compute hosts; 0: no cloud.
+    :param network: on this back end of Neutron; None: on the cloud's own.
     """
 
     name: str
     stestr: bool = True
     computes: int = 0
+    network: str | None = None
+    firewall: str = cloud_settings.FIREWALLS[0]
 
 
 # In the order in which they run: cheap ones first.
@@ -56,6 +59,10 @@ SUITES = (
     Suite('faults', computes=1),
     # A second compute host comes up beside the first, while servers run.
     Suite('hosts', computes=2),
+    # The first cloud is down by now, another comes up.
+    Suite('ovs', computes=1, network='ovs'),
+    # The same cloud, whose agents filter with iptables from here on.
+    Suite('hybrid', computes=1, network='ovs', firewall='iptables_hybrid'),
 )
 
 

@@ -173,7 +173,7 @@ class Manager:
             os.killpg(pid, signal.SIGKILL)
         self.stop(name)
 
-    def wait_ready(self, service: cloud_service.Service, timeout: float = 120) -> None:
+    def wait_ready(self, service: cloud_service.Service, timeout: float = 300) -> None:
         """Wait until the service can be used.
 
         :raises CloudError: it died for good or is not well in time; names its log.

@@ -25,6 +25,7 @@ import uuid
 
 from openstack import exceptions
 from oslotest import base
+import testtools
 
 STANDALONE = pathlib.Path(__file__).parents[4] / 'devstack' / 'standalone'
 sys.path.append(str(STANDALONE))
@@ -41,10 +42,11 @@ from zun_nova.tests.functional.cloud import host  # noqa: E402
 TIMEOUT = 180
 
 
-class CloudTest(base.BaseTestCase):
+class CloudTest(testtools.testcase.WithAttributes, base.BaseTestCase):
     """A test with a user's and an administrator's connection.
 
-    What it makes, it deletes; servers of others are left alone.
+    What it makes, it deletes; servers of others are left alone. ``testtools.testcase.attr`` adds
+    to a test's name the other environments of tox.ini that it is run in too.
     """
 
     def setUp(self) -> None:

@@ -19,6 +19,7 @@ import json
 from typing import Any
 
 from openstack import exceptions
+from testtools import testcase
 
 from zun_nova.tests.functional.cloud import base
 from zun_nova.tests.functional.cloud import networks
@@ -26,6 +27,7 @@ from zun_nova.tests.functional.cloud import networks
 
 class InterfaceTest(networks.NetworkCase):
 
+    @testcase.attr('ovs')
     def test_attach_and_detach_in_each_state(self) -> None:
         ports = [self.new_port(number) for number in range(3)]
         before = self.traces()

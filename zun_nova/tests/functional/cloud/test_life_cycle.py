@@ -18,6 +18,7 @@ import signal
 from typing import Any
 
 from nova.compute import power_state
+from testtools import testcase
 
 from zun_nova.tests.functional.cloud import base
 from zun_nova.tests.functional.cloud import networks
@@ -39,6 +40,7 @@ while :; do sleep 0.1; done
 
 class LifeCycleTest(base.CloudTest):
 
+    @testcase.attr('ovs')
     def test_stop_and_start_keep_disk_port_and_address(self) -> None:
         server = self.boot(self.image(COUNTER))
         port = next(iter(self.demo.network.ports(device_id=server.id)))
@@ -102,6 +104,7 @@ class LifeCycleTest(base.CloudTest):
             lambda: self.console(server).count(f' {address}/') == 2, 'the address is back')
         self.assertIn('default via', self.in_server(server, 'ip', 'route'))
 
+    @testcase.attr('ovs')
     def test_nothing_is_left_after_delete(self) -> None:
         before = self.traces()
         servers = [self.boot() for _ in range(2)]

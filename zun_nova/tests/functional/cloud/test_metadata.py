@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import base64
 
+from testtools import testcase
+
 from zun_nova.tests.functional.cloud import base
 
 SERVICE = 'http://169.254.169.254'
@@ -34,6 +36,7 @@ sleep 1000
 
 class MetadataTest(base.CloudTest):
 
+    @testcase.attr('ovs')
     def test_every_tree_is_there(self) -> None:
         paths = ['openstack/latest/meta_data.json', 'openstack/latest/network_data.json',
                  'openstack/latest/vendor_data.json', 'openstack/latest/user_data',

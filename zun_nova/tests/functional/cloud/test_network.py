@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import requests
+from testtools import testcase
 
 from zun_nova.tests.functional.cloud import base
 
@@ -33,6 +34,7 @@ class NetworkTest(base.CloudTest):
         image = self.image(config={'Cmd': command})
         return self.boot(image, status='SHUTOFF')
 
+    @testcase.attr('ovs')
     def test_first_instruction_sees_address_mac_and_mtu(self) -> None:
         server = self.boot_once(FIRST)
         port = self.port_of(server)
@@ -87,6 +89,7 @@ class NetworkTest(base.CloudTest):
         self.assertEqual('compute:nova', port.device_owner)
         self.assertEqual(server.id, port.device_id)
 
+    @testcase.attr('ovs')
     def test_floating_ip_answers_the_host(self) -> None:
         server = self.boot()
         port = self.port_of(server)

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from testtools import testcase
+
 from zun_nova.tests.functional.cloud import networks
 
 #: Listens on two ports.
@@ -24,6 +26,7 @@ EXTRA = '10.230.0.200'
 
 class SecurityTest(networks.NetworkCase):
 
+    @testcase.attr('ovs', 'hybrid')
     def test_groups_pairs_and_no_port_security(self) -> None:
         network = self.network({'cidr': '10.230.0.0/24'})
         group = self.security_group(

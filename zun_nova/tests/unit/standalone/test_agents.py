@@ -56,6 +56,12 @@ class AgentsTest(base.BaseTestCase):
             for item in agents.of_host(host):
                 self.assertEqual(str(host.run / 'ovs'), item.env['OVS_RUNDIR'])
 
+    def test_another_firewall_restarts_no_other_agent(self) -> None:
+        for host in hosts.all_hosts(self.cloud):
+            reads = {item.name for item in agents.of_host(host)
+                     if agents.firewall(host) in item.files}
+            self.assertEqual({f'neutron-ovs-agent-{host.number}'}, reads)
+
     def test_a_server_needs_the_layer_2_agent(self) -> None:
         self.assertIn('neutron-ovs-agent-2', services.find(self.cloud, 'nova-compute-2').after)
 

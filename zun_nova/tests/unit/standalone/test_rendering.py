@@ -44,7 +44,7 @@ class RenderingTest(base.BaseTestCase):
             self.assertNotIn('{{', text)
 
     def test_agents_of_a_host(self) -> None:
-        cloud = settings.Settings(computes=2, network='ovs', firewall='iptables_hybrid')
+        cloud = settings.Settings(computes=2, network='ovs')
         for number, control in ((1, '127.0.0.1'), (2, '172.31.239.1')):
             host = hosts.Host(cloud, number)
             output = rendering.Output('neutron_agents.ini', pathlib.Path('unused'), host,
@@ -56,9 +56,16 @@ class RenderingTest(base.BaseTestCase):
             self.assertIn(f'@{control}:', parser['DEFAULT']['transport_url'])
             self.assertEqual(('netdev', 'physnet1:br-zun'),
                              (parser['ovs']['datapath_type'], parser['ovs']['bridge_mappings']))
-            self.assertEqual('iptables_hybrid', parser['securitygroup']['firewall_driver'])
             # Only the machine serves metadata, so only there is the secret.
             self.assertEqual(number == 1, 'metadata_proxy_shared_secret' in parser['DEFAULT'])
+
+    def test_firewall(self) -> None:
+        for firewall in settings.FIREWALLS:
+            text = rendering.render_one(
+                rendering.make_environment(),
+                rendering.Output('neutron_firewall.ini', pathlib.Path('unused')),
+                settings.Settings(network='ovs', firewall=firewall), self.passwords)
+            self.assertIn(f'firewall_driver = {firewall}\n', text)
 
     def test_ports_are_isolated_until_an_agent_wires_them(self) -> None:
         for network, isolate in (('ovs', 'true'), ('ovn', None)):
