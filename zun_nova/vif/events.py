@@ -23,6 +23,7 @@ from typing import Any
 from nova import exception
 import nova.conf
 from oslo_log import log as logging
+from oslo_utils import timeutils
 
 from zun_nova import errors
 
@@ -55,9 +56,13 @@ def wait_plugged(
     awaited = [vif['id'] for vif in network_info if vif.get('active', True) is False]
     events = [(_EVENT, port_id) for port_id in awaited] if timeout else []
     try:
-        with virtapi.wait_for_instance_event(
+        with timeutils.StopWatch() as watch, virtapi.wait_for_instance_event(
                 instance, events, timeout=timeout, error_callback=_on_failure):
             yield
+            watch.restart()
+        if events:
+            LOG.info('Neutron took %.2f s to say that it has wired the ports',
+                     watch.elapsed(), instance=instance)
     except exception.InstanceEventTimeout as exc:
         # Nova has logged which events were missing.
         if CONF.vif_plugging_is_fatal:

@@ -67,9 +67,11 @@ class TestWaitPlugged(unittest.TestCase):
 
     def test_event_later(self) -> None:
         later = threading.Timer(0.1, self.send)
-        with self.wait():
-            later.start()
+        with self.assertLogs(events.LOG.logger, 'INFO') as logged:
+            with self.wait():
+                later.start()
         later.join()
+        self.assertRegex(logged.output[0], r'Neutron took \d\.\d\d s ')
 
     def test_only_ports_that_are_down(self) -> None:
         self.network_info = self.network_info[1:]
