@@ -27,13 +27,9 @@ import subprocess
 import time
 from typing import Any
 
-from openstack import exceptions
-
 from zun_bench import cloud as bench_cloud
 
 NAME = 'bench-fake'
-#: The availability zone that holds it alone.
-ZONE = NAME
 _DEADLINE = 180
 # Greater than any that OVN counts to: Neutron holds its agent to be alive.
 _ALWAYS_ALIVE = 2 ** 31
@@ -60,8 +56,7 @@ def running(cloud: bench_cloud.Cloud, directory: pathlib.Path) -> Iterator[pathl
         process = _start(cloud, directory, log)
         undo.callback(_stop, process)
         _eventually(lambda: _is_up(cloud), f'nova-compute of {NAME} is up; see {log}')
-        zone = cloud.admin.compute.create_aggregate(name=NAME, availability_zone=ZONE)
-        _eventually(lambda: _added(cloud, zone), f'Nova maps {NAME} to a cell')
+        _eventually(lambda: _is_mapped(cloud), f'Nova maps {NAME} to a cell')
         yield log
 
 
@@ -94,23 +89,14 @@ def _is_up(cloud: bench_cloud.Cloud) -> bool:
     return any(service.state == 'up' for service in _services(cloud))
 
 
-def _added(cloud: bench_cloud.Cloud, zone: Any) -> bool:
-    try:
-        cloud.admin.compute.add_host_to_aggregate(zone, NAME)
-    except exceptions.NotFoundException:
-        return False
-    return True
+def _is_mapped(cloud: bench_cloud.Cloud) -> bool:
+    """Whether the scheduler can know it; the API shows no others."""
+    return any(node.name == NAME for node in cloud.admin.compute.hypervisors())
 
 
 def _remove(cloud: bench_cloud.Cloud) -> None:
-    compute = cloud.admin.compute
-    for zone in compute.aggregates():
-        if zone.name == NAME:
-            for host in zone.hosts or ():
-                compute.remove_host_from_aggregate(zone, host)
-            compute.delete_aggregate(zone)
     for service in _services(cloud):
-        compute.delete_service(service)
+        cloud.admin.compute.delete_service(service)
     _sbctl(cloud, '--if-exists', 'destroy', 'Chassis_Private', NAME)
     _sbctl(cloud, '--if-exists', 'chassis-del', NAME)
 
