@@ -72,7 +72,7 @@ class _ImagesTest(runtime_contract.Case, test.NoDBTestCase):
 
     def source(self, image):
         return image_source.of_image(objects.ImageMeta.from_image_ref(
-            self.context, glance.API(), image.record['id']))
+            self.context, glance.API(), image.record['id']), image.record)
 
     def ensure(self, data):
         """Bring an archive into the engine; returns the image's name there."""
