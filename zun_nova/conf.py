@@ -157,6 +157,7 @@ How much an image may unpack to, its archive and its layers, in GiB.
 A compressed archive can hold a thousand times what its size in Glance says,
 and a sparse file in a layer any amount.
 Servers of larger images are refused, and nothing of them stays in the engine.
+Of an image from a registry the layers are counted as they are sent, compressed.
 """,
     ),
     cfg.IntOpt(

@@ -19,6 +19,8 @@ tenant could choose.
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import threading
@@ -57,27 +59,32 @@ class Images:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def held(self, context: Any, source: image_source.Source) -> Iterator[None]:
+    def held(self, context: Any, source: image_source.Source,
+             check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Have the image in the engine, and keep it there inside the block.
 
+        :param check: is called while the image comes, unless somebody else waits for it;
+            what it raises ends that.
         :raises: what ensure() does.
         """
         with self._lock:
             self._held[source.reference] += 1
         try:
-            self.ensure(context, source)
+            self.ensure(context, source, lambda: self._check(source, check))
             yield
         finally:
             with self._lock:
                 self._held[source.reference] -= 1
 
-    def ensure(self, context: Any, source: image_source.Source) -> bool:
+    def ensure(self, context: Any, source: image_source.Source,
+               check: Callable[[], None] = lambda: None) -> bool:
         """Have the image in the engine; returns whether it had to be fetched.
 
         May be called at the same time for one image: it is loaded once. When
         that fails, the next one who waits tries again. Whether the user may
         have a reference image is asked of its registry every time.
 
+        :param check: is called while the image comes; what it raises ends that.
         :raises errors.ImageInvalid: it is no image of a container.
         :raises errors.ImageUnavailable: Glance or the registry does not deliver it.
         :raises errors.EngineError: the engine does not take it.
@@ -91,9 +98,9 @@ class Images:
             LOG.info('Loading image %s into the engine', source.image_id)
             with timeutils.StopWatch() as watch:
                 if remote:
-                    self._pulls.fetch(source, remote, credentials)
+                    self._pulls.fetch(source, remote, credentials, check)
                 else:
-                    self._fetch(context, source)
+                    self._fetch(context, source, check)
             LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
             return True
 
@@ -116,11 +123,16 @@ class Images:
             f'zun-nova-image-{image_source.content_of(reference)}')
         return lock
 
-    def _fetch(self, context: Any, source: image_source.Source) -> None:
+    def _check(self, source: image_source.Source, check: Callable[[], None]) -> None:
+        if self._held[source.reference] == 1:
+            check()
+
+    def _fetch(self, context: Any, source: image_source.Source,
+               check: Callable[[], None]) -> None:
         left = self._conf.glance.num_retries
         while True:
             try:
-                self._load(context, source)
+                self._load(context, source, check)
                 return
             except download.BrokenOff as ex:
                 if not left:
@@ -129,14 +141,16 @@ class Images:
                 LOG.warning('%s; trying again', ex)
                 time.sleep(_RETRY_SECONDS)
 
-    def _load(self, context: Any, source: image_source.Source) -> None:
+    def _load(self, context: Any, source: image_source.Source,
+              check: Callable[[], None]) -> None:
         data = download.chunks(
             self._glance, context, source.image_id, self._conf.zun_nova.image_timeout)
         try:
             with contextlib.closing(data):
+                pieces = _checked(download.reported(data, source.image_id, source.size), check)
                 self._store.load_image(
                     archive.renamed(
-                        download.reported(data, source.image_id, source.size), source.reference,
+                        pieces, source.reference,
                         self._conf.zun_nova.image_max_size_gb * 1024 ** 3),
                     source.reference)
         except archive.BadArchive as ex:
@@ -147,3 +161,9 @@ class Images:
             raise errors.ImageInvalid(
                 source.image_id, 'the engine cannot read the archive, though it looks like '
                 'one; compare with the output of "docker save"') from ex
+
+
+def _checked(pieces: Iterable[bytes], check: Callable[[], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        check()
+        yield piece

@@ -18,6 +18,7 @@ is in the engine already, perhaps for another project, gives nobody a right to i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import platform
@@ -69,20 +70,28 @@ class Pulls:
         return credentials
 
     def fetch(self, source: image_source.Source, remote: image_source.Remote,
-              credentials: runtime_registry.Credentials | None) -> None:
+              credentials: runtime_registry.Credentials | None,
+              check: Callable[[], None] = lambda: None) -> None:
         """Pull the image.
 
         :param credentials: those that authorize() returned.
+        :param check: is called now and then; what it raises ends the pull.
         :raises: what authorize() does, and errors.EngineError.
         """
         puller = self._puller(source, remote.image)
         report = download.Report(source.image_id)
+        limit = self._conf.zun_nova.image_max_size_gb
         with _translated(source, remote.image, credentials):
             with contextlib.closing(puller.pull(
                     str(remote.image), source.reference, credentials,
                     self._conf.zun_nova.image_timeout)) as pull:
                 for progress in pull:
+                    check()
                     report.reached(progress.received, progress.total)
+                    if progress.total > limit * 1024 ** 3:
+                        raise errors.ImageInvalid(
+                            source.image_id, f'its layers have more than {limit} GiB, the limit '
+                            'of this cloud')
         report.ended()
 
     def _puller(self, source: image_source.Source,

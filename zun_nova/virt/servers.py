@@ -34,6 +34,7 @@ from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import resources
 from zun_nova.virt import spec
+from zun_nova.virt import wanted
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ class Servers:
         # What the owner asks for is checked before anything is fetched or made.
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
         container = spec.build(instance, source.reference, os_command_line, self._default)
-        with self._images.held(context, source), contextlib.ExitStack() as on_failure:
+        check = wanted.Wanted(context, instance).check
+        with self._images.held(context, source, check), contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
             with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)

@@ -41,8 +41,12 @@ class Image:
     go_on: threading.Event = dataclasses.field(default_factory=threading.Event)
     #: Set when a pull has begun.
     begun: threading.Event = dataclasses.field(default_factory=threading.Event)
+    #: What Docker is told of the size of its layer; None: the archive's.
+    layer_bytes: int | None = None
     #: Instead of the image, in the middle of a pull.
     failure: str = ''
+    #: Pulls that are under way.
+    pulling: int = 0
     asked: int = 0
     pulled: int = 0
 
@@ -83,13 +87,21 @@ class Registries:
     def lines(image: Image) -> Iterator[dict[str, Any]]:
         """What Docker says while it pulls, without the end; None while it says nothing."""
         image.begun.set()
+        image.pulling += 1
+        try:
+            yield from Registries._lines(image)
+        finally:
+            image.pulling -= 1
+
+    @staticmethod
+    def _lines(image: Image) -> Iterator[dict[str, Any]]:
         yield {'status': 'Pulling from x', 'id': 'x'}
         if image.is_list and image.architecture != test_images.architecture():
             words = (f'no matching manifest for linux/{test_images.architecture()} in the '
                      'manifest list entries')
             yield {'errorDetail': {'message': words}, 'error': words}
             return
-        size = len(image.archive)
+        size = image.layer_bytes or len(image.archive)
         for current in (size // 2, size):
             yield {'status': 'Downloading', 'id': 'a1b2',
                    'progressDetail': {'current': current, 'total': size}}

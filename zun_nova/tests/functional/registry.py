@@ -25,8 +25,11 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -171,6 +174,65 @@ class Registry(fixtures.Fixture):
             passwords.write_text(_HTPASSWD)
             configuration['auth'] = {'htpasswd': {'realm': 'test', 'path': str(passwords)}}
         (self._root / 'config.json').write_text(json.dumps(configuration))
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+
+
+class SlowLine(fixtures.Fixture):
+    """A way to a registry on which every layer takes hours, though something always comes.
+
+    :ivar begun: set when a layer is on its way.
+    """
+
+    _AT_ONCE = 64 * 1024   # of each connection: manifests, and the beginning of a layer
+    _PIECE = 2048
+    _PAUSE = 0.5
+
+    def __init__(self, registry: Registry, port: int) -> None:
+        super().__init__()
+        self._target = registry.name
+        self._port = port
+        self._ended = threading.Event()
+        self.begun = threading.Event()
+        self.name = f'127.0.0.1:{port}'
+
+    def _setUp(self) -> None:
+        line = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    line._carry(self.request)
+
+        server = _Server(('127.0.0.1', self._port), Handler)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.addCleanup(self._ended.set)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        host, _, port = self._target.partition(':')
+        with socket.create_connection((host, int(port)), timeout=60) as there:
+            threading.Thread(target=self._pass_on, args=(client, there), daemon=True).start()
+            carried = 0
+            while data := there.recv(self._PIECE):
+                client.sendall(data)
+                carried += len(data)
+                if carried > self._AT_ONCE:
+                    self.begun.set()
+                    if self._ended.wait(self._PAUSE):
+                        return
+
+    @staticmethod
+    def _pass_on(client: socket.socket, there: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                there.sendall(data)
+            there.shutdown(socket.SHUT_RDWR)
 
 
 def digest(content: bytes) -> str:

@@ -22,11 +22,14 @@ import json
 from typing import Any
 
 from docker import auth
+from oslo_log import log as logging
 
 from zun_nova import errors
 from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
 from zun_nova.virt.runtime import registry
+
+LOG = logging.getLogger(__name__)
 
 
 class Puller(registry.Puller):
@@ -45,23 +48,32 @@ class Puller(registry.Puller):
              timeout: float) -> Generator[registry.Progress, None, None]:
         operation = f'pull {remote}'
         name, _, digest = remote.partition('@')
-        with _asking(), self._engine.ask(operation) as client:
-            # The SDK's pull() has no deadline.
-            with self._engine.stream(
-                    client, 'POST', '/images/create', timeout=timeout,
-                    params={'fromImage': name, 'tag': digest},
-                    headers={'X-Registry-Auth': auth.encode_header(_config(credentials))},
-                    ) as response:
-                yield from _progress(operation, response.iter_lines())
-        self._name(remote, reference)
+        try:
+            with _asking(), self._engine.ask(operation) as client:
+                # The SDK's pull() has no deadline.
+                with self._engine.stream(
+                        client, 'POST', '/images/create', timeout=timeout,
+                        params={'fromImage': name, 'tag': digest},
+                        headers={'X-Registry-Auth': auth.encode_header(_config(credentials))},
+                        ) as response:
+                    yield from _progress(operation, response.iter_lines())
+            with self._engine.ask(f'name image {reference}') as client:
+                client.tag(remote, *reference.split(':'))
+        finally:
+            self._take_name(remote)
 
-    def _name(self, remote: str, reference: str) -> None:
-        """Give it our name and take the registry's, by which it would never be removed."""
-        with self._engine.ask(f'name image {reference}') as client:
-            client.tag(remote, *reference.split(':'))
-        with contextlib.suppress(errors.NotFound):
+    def _take_name(self, remote: str) -> None:
+        """Take the registry's name from an image, by which it would never be removed.
+
+        It may be there after a failure, too: of a pull that was given up at its very end.
+        """
+        try:
             with self._engine.ask(f'take the name {remote}') as client:
                 client.remove_image(remote)
+        except errors.NotFound:
+            pass
+        except errors.EngineError as ex:   # the image is of use all the same
+            LOG.warning('%s', ex)
 
 
 def _config(credentials: registry.Credentials | None) -> dict[str, str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import random
 from typing import Any
 import uuid
 
@@ -24,10 +25,29 @@ from zun_nova.tests.functional import registry
 from zun_nova.tests.functional.cloud import base
 from zun_nova.virt import image_source
 
+MIB = 1024 * 1024
 SCRIPT = 'echo from the registry; sleep 1000'
 
 
-class ReferenceImagesTest(base.CloudTest):
+class _Case(base.CloudTest):
+
+    def reference(self, connection: Any, remote: str, **properties: str) -> Any:
+        """A Glance image without data, of the connection's project."""
+        [empty] = self.create_tempfiles([('empty', b'')])
+        made = connection.image.create_image(
+            name=f'test-{uuid.uuid4().hex[:8]}', container_format='docker', disk_format='raw',
+            filename=empty, container_image_ref=remote, **properties)
+        self.addCleanup(connection.image.delete_image, made.id)
+        return made
+
+    def names(self, image: Any) -> list[str]:
+        """What the engines call the image."""
+        return [tag for each in self.hosts.values()
+                for row in each.engine.images(image_source.REPOSITORY)
+                for tag in row['RepoTags'] or () if image.id in tag]
+
+
+class ReferenceImagesTest(_Case):
     """A registry that is closed to all but ALICE, in whose name the demo project asks."""
 
     def setUp(self) -> None:
@@ -52,15 +72,6 @@ class ReferenceImagesTest(base.CloudTest):
             self.addCleanup(path.unlink)
         return secret_id
 
-    def reference(self, connection: Any, remote: str, **properties: str) -> Any:
-        """A Glance image without data, of the connection's project."""
-        [empty] = self.create_tempfiles([('empty', b'')])
-        made = connection.image.create_image(
-            name=f'test-{uuid.uuid4().hex[:8]}', container_format='docker', disk_format='raw',
-            filename=empty, container_image_ref=remote, **properties)
-        self.addCleanup(connection.image.delete_image, made.id)
-        return made
-
     def admins_fault(self, remote: str, **properties: str) -> str:
         """What the admin project is told, which has no right to the image."""
         flavor = self.admin.compute.find_flavor('container.tiny', ignore_missing=False)
@@ -70,12 +81,6 @@ class ReferenceImagesTest(base.CloudTest):
         self.addCleanup(self.delete, server)
         self.wait_status(server, 'ERROR')
         return str(self.admin.compute.get_server(server.id).fault['message'])
-
-    def names(self, image: Any) -> list[str]:
-        """What the engines call the image."""
-        return [tag for each in self.hosts.values()
-                for row in each.engine.images(image_source.REPOSITORY)
-                for tag in row['RepoTags'] or () if image.id in tag]
 
     def test_who_may_run_it(self) -> None:
         secret_id = self.secret()
@@ -110,3 +115,22 @@ class ReferenceImagesTest(base.CloudTest):
             image = self.reference(self.demo, remote)
             self.assertIn(words, self.fault_of(image=image))
             self.assertEqual([], self.names(image))
+
+
+class SlowPullTest(_Case):
+
+    def test_deleted_while_it_comes(self) -> None:
+        origin = self.useFixture(registry.Registry())
+        line = self.useFixture(registry.SlowLine(origin, self.settings.port('registry')))
+        layer = images.tar({'x': random.randbytes(2 * MIB)})
+        remote = origin.push('team/slow', [layer], Cmd=['sh']).replace(origin.name, line.name)
+        image = self.reference(self.demo, remote)
+        server = self.request(image)
+        self.assertTrue(line.begun.wait(base.TIMEOUT), 'the pull has not begun')
+        self.demo.compute.delete_server(server.id)
+        self.eventually(lambda: self.demo.compute.find_server(server.id) is None,
+                        'the server is gone', base.TIMEOUT)
+        self.assertEqual([], self.names(image))
+        for each in self.hosts.values():
+            self.assertNotIn(remote, [name for row in each.engine.images()
+                                      for name in row['RepoDigests'] or ()])

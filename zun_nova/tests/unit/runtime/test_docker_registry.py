@@ -18,6 +18,7 @@ import base64
 import contextlib
 import json
 import pathlib
+import time
 
 import fixtures
 
@@ -73,8 +74,28 @@ class FaultsTest(runtime_contract.Case):
         self.image.go_on.clear()
         with contextlib.closing(self.pull()) as pull:
             next(pull)
+        deadline = time.monotonic() + 60
+        while self.image.pulling:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
         self.image.go_on.set()
         self.assertEqual({}, self.fake.engine.images.by_id)
+
+    def test_given_up_when_the_engine_has_it_already(self):
+        pull = self.pull()
+        for _ in range(4):   # all that is said of it
+            next(pull)
+        deadline = time.monotonic() + 60
+        while not self.fake.engine.images.by_id:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        pull.close()
+        self.assertEqual({}, self.fake.engine.images.by_id)
+
+    def test_the_name_that_cannot_be_taken(self):
+        self.fake.fail_next('DELETE', '/images/.*', status=500, message='busy')
+        list(self.pull())
+        self.assertIsNotNone(self.runtime.image_id('zun-test/x:1'))
 
     def test_what_goes_wrong_in_the_middle(self):
         for words, kind, ours in (

@@ -156,6 +156,35 @@ class EnsureTest(ImagesCase):
             self.glance.ended.set()
 
 
+class WantedTest(ImagesCase):
+    """A build that nobody wants any more ends while its image comes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.checks = 0
+
+    def unwanted(self) -> None:
+        self.checks += 1
+        raise LookupError
+
+    def test_nobody_else_waits(self) -> None:
+        image = self.image()
+        held = self.images.held(self.context, self.source(image), self.unwanted)
+        self.assertRaises(LookupError, held.__enter__)
+        self.assertEqual(1, self.checks)
+        self.assert_nothing_loaded()
+        with self.images.held(self.context, self.source(image)):
+            self.assertTrue(self.loaded(image))
+
+    def test_somebody_else_waits(self) -> None:
+        image = self.image()
+        source = self.source(image)
+        self.images._held[source.reference] += 1
+        with self.images.held(self.context, source, self.unwanted):
+            self.assertTrue(self.loaded(image))
+        self.assertEqual(0, self.checks)
+
+
 class CacheTest(ImagesCase):
 
     def setUp(self) -> None:

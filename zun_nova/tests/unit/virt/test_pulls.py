@@ -37,6 +37,14 @@ USER, PASSWORD = 'alice', 'won:der"land'
 ROOM = 128
 
 
+class Unwanted(Exception):
+    """Nobody wants the image."""
+
+
+def unwanted():
+    raise Unwanted
+
+
 class PullsCase(images_cases.ImagesCase):
 
     def setUp(self):
@@ -145,6 +153,24 @@ class EnsureTest(PullsCase):
         remote = self.remote()
         self.registries.images[remote].go_on.clear()
         self.assertIn('does not answer in time', self.refusal(remote, errors.ImageUnavailable))
+
+    def test_given_up_when_nobody_wants_it(self):
+        remote = self.remote()
+        self.registries.images[remote].go_on.clear()   # never ends by itself
+        self.assertRaises(Unwanted, self.images.ensure, self.context, self.source_of(remote),
+                          unwanted)
+        self.assert_nothing_loaded()
+
+    def test_larger_than_the_cloud_allows(self):
+        remote = self.remote()
+        source = self.source_of(remote)
+        self.flags(image_max_size_gb=1, group='zun_nova')
+        self.registries.images[remote].layer_bytes = 2 * 1024 ** 3
+        self.registries.images[remote].go_on.clear()
+        failure = self.assertRaises(
+            errors.ImageInvalid, self.images.ensure, self.context, source)
+        self.assertIn('more than 1 GiB, the limit of this cloud', str(failure))
+        self.assert_nothing_loaded()
 
     def test_no_space_is_not_the_images_fault(self):
         remote = self.remote()
