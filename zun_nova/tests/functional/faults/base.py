@@ -89,7 +89,7 @@ class FaultsTest(networks.NetworkCase):
     def mend(self) -> None:
         """Have every service run and be well again."""
         subprocess.run([base.STANDALONE / 'cloud', 'up', '--no-server'], check=True,
-                       capture_output=True, timeout=2 * TIMEOUT)
+                       capture_output=True, timeout=5 * TIMEOUT)
         self._broken = False
 
     # -- servers
