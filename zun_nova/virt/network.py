@@ -93,12 +93,14 @@ class Networks:
 
 def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpec:
     """What the engine must know of the server's network."""
-    short, _, domain = instance.hostname.partition('.')
+    # Nova's own default; its oldest servers have none on record.
+    hostname = instance.hostname or f'Server-{instance.uuid}'
+    short, _, domain = hostname.partition('.')
     return spec.NetworkSpec(
         name=identity.container_name(instance),
         # Users may ask for a qualified name, and the kernel takes no longer ones.
-        hostname=instance.hostname if len(instance.hostname) <= _HOSTNAME_MAX else short,
-        aliases=(instance.hostname, short) if domain else (),
+        hostname=hostname if len(hostname) <= _HOSTNAME_MAX else short,
+        aliases=(hostname, short) if domain else (),
         dns_search=(domain,) if domain else (),
         labels=identity.labels(instance, host, identity.ROLE_NETWORK),
         dns_servers=_dns_servers(network_info),

@@ -21,7 +21,7 @@ from zun_nova.virt import network
 from zun_nova.virt import spec
 
 
-def made(hostname: str, *network_info: object) -> spec.NetworkSpec:
+def made(hostname: str | None, *network_info: object) -> spec.NetworkSpec:
     instance = types.SimpleNamespace(
         uuid=str(uuid.uuid4()), name='instance-1', hostname=hostname, project_id='p', user_id='u',
         image_ref='i', flavor=types.SimpleNamespace(name='f'))
@@ -41,6 +41,9 @@ class NetworkSpecTest(unittest.TestCase):
             with self.subTest(name):
                 found = made(name)
                 self.assertEqual(expected, (found.hostname, found.aliases, found.dns_search))
+
+    def test_server_without_name(self) -> None:
+        self.assertRegex(made(None).hostname, '^Server-[-0-9a-f]{36}$')
 
     def test_name_servers_of_all_ports_and_addresses_of_the_first(self) -> None:
         found = made(
