@@ -169,7 +169,7 @@ class HostTest(networks.NetworkCase):
         inventories = placement.get(
             f'/resource_providers/{node.id}/inventories').json()['inventories']
         self.assertEqual({'VCPU', 'MEMORY_MB', 'DISK_GB'}, set(inventories))
-        self.assertEqual(4.0, inventories['VCPU']['allocation_ratio'])
+        self.assertEqual(16.0, inventories['VCPU']['allocation_ratio'])   # nova.conf's
         self.assertEqual(512, inventories['MEMORY_MB']['reserved'])
         traits = placement.get(
             f'/resource_providers/{node.id}/traits',

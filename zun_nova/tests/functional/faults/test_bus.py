@@ -41,25 +41,10 @@ class BusTest(base.FaultsTest):
         self.assertEqual(set(), self.traces() - before)
 
     def make_room(self) -> None:
-        """Let the project have that many servers, and this host run them."""
+        """Let the project have that many servers; the host has its allocation ratio."""
         project = self.demo.current_project_id
         self.addCleanup(self.admin.compute.revert_quota_set, project)
         self.admin.compute.update_quota_set(project, instances=-1, cores=-1)
-        node = next(iter(self.admin.compute.hypervisors(details=True)))
-        path = f'/resource_providers/{node.id}/inventories/VCPU'
-        before = self.admin.placement.get(path).json()['allocation_ratio']
-        self.addCleanup(self.set_ratio, path, before)
-        self.set_ratio(path, STORM)
-
-    def set_ratio(self, path: str, ratio: float) -> None:
-        """Another allocation ratio of the processors."""
-        def put() -> bool:
-            inventory = self.admin.placement.get(path).json()
-            answer = self.admin.placement.put(
-                path, json={**inventory, 'allocation_ratio': ratio})
-            return bool(answer.status_code == 200)
-        # nova-compute may write the inventory at the same time.
-        self.eventually(put, 'Placement has the ratio')
 
     def count(self, servers: list[Any], status: str) -> int:
         ids = {server.id for server in servers}
