@@ -102,7 +102,9 @@ def control_files(settings: cloud_settings.Settings) -> list[Output]:
 
 # The WSGI applications: module, processes, threads.
 APIS: dict[str, dict[str, typing.Any]] = {
-    'keystone': {'module': 'keystone.wsgi.api', 'processes': 2, 'threads': 4},
+    # Without threads: Keystone makes its policy enforcer at the first request, without a lock,
+    # and refuses with 403 what another thread asks meanwhile.
+    'keystone': {'module': 'keystone.wsgi.api', 'processes': 3, 'threads': 1},
     'placement': {'module': 'placement.wsgi.api', 'processes': 1, 'threads': 8},
     'glance': {'module': 'glance.wsgi.api', 'processes': 1, 'threads': 8},
     'neutron': {'module': 'neutron.wsgi.api', 'processes': 1, 'threads': 8},

@@ -56,7 +56,7 @@ class HostTest(base.FaultsTest):
         # The mounts of other servers have other names now.
         self.assertEqual(set(), {trace for trace in after - before
                                  if not trace.startswith('mount ')})
-        self.assertLessEqual(len(after), len(before))
+        self.assertLessEqual(len(after), len(before), f'{before - after} is now {after - before}')
 
     def cut_power(self) -> None:
         """End everything on the machine that a boot would start anew; disks stay."""
