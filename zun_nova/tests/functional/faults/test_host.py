@@ -29,11 +29,17 @@ from zun_cloud import leftovers
 BESIDE = ('/usr/bin/containerd-shim', 'haproxy')
 
 
+def mounts_of(traces: set[str]) -> set[str]:
+    """What the engine has mounted for servers."""
+    return {trace for trace in traces if trace.startswith('mount ') and '/docker/' in trace}
+
+
 class HostTest(base.FaultsTest):
 
     def test_servers_come_back_with_their_host(self) -> None:
         before = self.traces()
         servers = self.boot_all(3)
+        whole = self.traces()
         pids = {self.process(server) for server in servers}
         off = servers.pop()
         self.demo.compute.stop_server(off.id)
@@ -50,13 +56,15 @@ class HostTest(base.FaultsTest):
         for one, other in ((servers[0], servers[1]), (servers[1], off)):
             for version in (4, 6):
                 self.ping(one, self.address(other, version))
+        again = self.traces()
         for server in [*servers, off]:
             self.delete(server)
         after = self.traces()
-        # The mounts of other servers have other names now.
+        # The mounts of other servers have other names now, and there may be more of them: a
+        # stopped server gets its network again when nova-compute starts.
         self.assertEqual(set(), {trace for trace in after - before
                                  if not trace.startswith('mount ')})
-        self.assertLessEqual(len(after), len(before), f'{before - after} is now {after - before}')
+        self.assertEqual(len(mounts_of(whole - before)), len(mounts_of(again - after)))
 
     def cut_power(self) -> None:
         """End everything on the machine that a boot would start anew; disks stay."""
