@@ -60,8 +60,8 @@ class ImageTest(base.FaultsTest):
 
     def slow(self) -> Any:
         """An image that takes an engine seconds, and of which Glance still has the end then."""
-        # More than the buffers of a socket hold.
-        noise = hostile.member('noise', os.urandom(64 * MIB))
+        # Several times what the buffers of both sockets hold (tcp_rmem and tcp_wmem).
+        noise = hostile.member('noise', os.urandom(MIB) * 256)
         zeros = gzip.compress(bytes(MIB)) * (BYTES // MIB)
         return self.upload(
             gzip.compress(hostile.member('zeros', size=BYTES)) + zeros + gzip.compress(
