@@ -19,10 +19,7 @@ Besides what is said, all raise OSError and pyroute2's NetlinkError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
 import errno
-import os
 from typing import Any
 
 import pyroute2
@@ -59,7 +56,7 @@ def create(nic: model.Nic, netns_path: str | None) -> None:
     :param netns_path: None to have it wait for :func:`bring_in`.
     """
     delete(nic.host_device)
-    with _opened(netns_path or staging.path()) as fd, pyroute2.IPRoute() as ipr:
+    with namespace.opened(netns_path or staging.path()) as fd, pyroute2.IPRoute() as ipr:
         ipr.link(
             'add', ifname=nic.host_device, kind='veth', mtu=nic.mtu,
             peer={'ifname': nic.peer_device, 'address': nic.mac, 'mtu': nic.mtu,
@@ -72,7 +69,7 @@ def bring_in(nic: model.Nic, netns_path: str) -> bool:
     waiting = staging.path()
     if not is_wired(nic, waiting):
         return False
-    with _opened(netns_path) as fd:
+    with namespace.opened(netns_path) as fd:
         namespace.run(waiting, peer.move, peer_index(nic.host_device), fd)
     return True
 
@@ -125,15 +122,6 @@ def peer_index(device: str) -> int:
         raise LookupError(f'there is no veth {device}')
     index: int = host.get('link')
     return index
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def find(ipr: pyroute2.IPRoute, device: str) -> Any | None:

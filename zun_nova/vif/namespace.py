@@ -18,6 +18,8 @@ Root only: called in the privileged daemon.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import os
 import pathlib
 import threading
@@ -35,23 +37,34 @@ _SYSCTL = pathlib.Path('/proc/sys')
 def run(path: str, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call func in the network namespace at this path; returns what it returns.
 
+    :raises OSError: the namespace cannot be entered; or what func raises.
+    """
+    def enter_and_call() -> R:
+        enter(path)
+        return func(*args, **kwargs)
+
+    return in_thread(enter_and_call)
+
+
+def in_thread(func: Callable[[], R]) -> R:
+    """Call func, which changes its thread's namespace; returns what it returns.
+
     It runs in a thread of its own which ends with it: a thread that has once
     entered a namespace must not serve another call (privsep and Nova reuse
     theirs), and forking, as pyroute2's NetNS does, is four times as slow.
 
-    :raises OSError: the namespace cannot be entered; or what func raises.
+    :raises: what func raises.
     """
     results: list[R] = []
     failures: list[BaseException] = []
 
-    def enter_and_call() -> None:
+    def call() -> None:
         try:
-            enter(path)
-            results.append(func(*args, **kwargs))
+            results.append(func())
         except BaseException as exc:  # noqa: BLE001  raised again in the caller's thread
             failures.append(exc)
 
-    thread = threading.Thread(target=enter_and_call, name='zun-nova-netns')
+    thread = threading.Thread(target=call, name='zun-nova-netns')
     thread.start()
     thread.join()
     if failures:
@@ -61,9 +74,16 @@ def run(path: str, func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
 
 def enter(path: str) -> None:
     """Move the calling thread, and only it, into the network namespace."""
+    with opened(path) as fd:
+        netns.setns(fd)
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor of the network namespace, for as long as the block runs."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        netns.setns(fd)
+        yield fd
     finally:
         os.close(fd)
 

@@ -49,7 +49,7 @@ def prepare_all(instance: Any, network_info: Sequence[_Vif]) -> None:
     """
     owner = os_vif_util.nova_to_osvif_instance(instance)
     for vif in network_info:
-        _make(owner, vif, None)
+        _make(owner, osvif.from_nova(vif), model.nic(vif), None)
 
 
 def plug_all(instance: Any, network_info: Sequence[_Vif], netns_path: str) -> None:
@@ -131,14 +131,12 @@ def _plug(owner: Any, vif: _Vif, netns_path: str) -> None:
     if wired:
         _on_switch(owner, port, nic)
     else:
-        _make(owner, vif, netns_path)
+        _make(owner, port, nic, netns_path)
     with _as_vif_error(nic.port_id, f'configure it in namespace {netns_path}'):
         privileged.configure(wire, netns_path)
 
 
-def _make(owner: Any, vif: _Vif, netns_path: str | None) -> None:
-    port = osvif.from_nova(vif)
-    nic = model.nic(vif)
+def _make(owner: Any, port: Any, nic: model.Nic, netns_path: str | None) -> None:
     # OVS with the userspace datapath goes on serving a veth that is gone
     # and never looks at a new one of the same name, unless the port is
     # removed first. Removing a port that is not there costs little.

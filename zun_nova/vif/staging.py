@@ -27,6 +27,8 @@ import threading
 
 from pyroute2 import netns
 
+from zun_nova.vif import namespace
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _lock = threading.Lock()
 
@@ -42,19 +44,10 @@ def path() -> str:
 
 @functools.cache
 def _descriptor() -> int:
-    results: list[int] = []
-    failures: list[OSError] = []
-
-    def make() -> None:
+    def make() -> int:
         # The thread's own namespace is new; the descriptor outlives the thread.
         if _libc.unshare(netns.CLONE_NEWNET):
-            failures.append(OSError(ctypes.get_errno(), 'cannot make a network namespace'))
-            return
-        results.append(os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC))
+            raise OSError(ctypes.get_errno(), 'cannot make a network namespace')
+        return os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC)
 
-    thread = threading.Thread(target=make, name='zun-nova-staging')
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    return namespace.in_thread(make)
