@@ -202,8 +202,7 @@ class ContainerDriver(driver.ComputeDriver):
             return known
         with faults.operating(instance):
             container = self._runtime.inspect(identity.container_name(instance))
-        return hardware.InstanceInfo(
-            state=power.state_of(container), internal_id=container.id)
+        return power.info_of(container)
 
     # -- making and removing
 

@@ -20,6 +20,7 @@ from nova import conf
 from nova import exception
 from nova.compute import power_state
 from nova.compute import utils as compute_utils
+from nova.virt import hardware
 
 from zun_nova import errors
 from zun_nova.virt import identity
@@ -32,8 +33,7 @@ CONF = conf.CONF
 #: Nova's word for a reboot that lets the server end by itself.
 SOFT = 'SOFT'
 
-#: Nova's power state for each of the engine's.
-STATES = {
+_POWER_STATES = {
     base.State.CREATED: power_state.SHUTDOWN,
     base.State.RUNNING: power_state.RUNNING,
     base.State.PAUSED: power_state.PAUSED,
@@ -42,14 +42,15 @@ STATES = {
 }
 
 
-def state_of(container: base.ContainerInfo) -> int:
-    """Nova's power state.
+def info_of(container: base.ContainerInfo | base.ContainerSummary) -> hardware.InstanceInfo:
+    """Nova's power state, and which container it is of.
 
     One that ran out of memory is shut down like others: Nova takes no event
     of a server in state CRASHED for true. What ended it, zun_nova.virt.exits
     tells.
     """
-    return int(STATES[container.state])
+    return hardware.InstanceInfo(
+        state=_POWER_STATES[container.state], internal_id=container.id)
 
 
 def shutdown_timeout(instance: Any) -> int:

@@ -43,9 +43,7 @@ class States:
     def note(self, rows: Iterable[base.ContainerSummary]) -> None:
         """Remember a list of all servers."""
         self._seen = (self._clock(), {
-            row.labels[identity.LABEL_UUID]: hardware.InstanceInfo(
-                state=power.STATES[row.state], internal_id=row.id)
-            for row in rows})
+            row.labels[identity.LABEL_UUID]: power.info_of(row) for row in rows})
 
     def confirmed(self, instance: Any) -> hardware.InstanceInfo | None:
         """What the last list shows of the server, if Nova holds the same to be true.
