@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent import futures
+import dataclasses
 import itertools
 import time
 from typing import Any
@@ -239,6 +240,34 @@ class Files(Case):
                 errors.InvalidRequest, self.runtime.create, self.spec(
                     *SLEEP, files=(process.File('/etc/passwd/x', b''),), read_only=read_only))
             self.assertIn('no directory', str(failure))
+
+
+class Rename(Case):
+    """One container makes room for another."""
+
+    def test_only_the_name_changes(self) -> None:
+        for read_only in (False, True):
+            name = self.started('sh', '-c', 'cat /a; sleep infinity', labels={'a': 'b'},
+                                files=(process.File('/a', b'first\n'),), read_only=read_only)
+            self.settled(name, b'first')
+            before, other = self.runtime.inspect(name), self.new_name()
+            self.runtime.rename(name, other)
+            self.assertRaises(errors.NotFound, self.runtime.inspect, name)
+            after = self.runtime.inspect(other)
+            self.assertEqual(dataclasses.replace(before, name=other), after)
+            second = self.created(*SLEEP, name=name, read_only=read_only,
+                                  files=(process.File('/a', b'second\n'),))
+            self.assertRaises(errors.Conflict, self.runtime.rename, other, second)
+            self.runtime.stop(other, 0)
+            self.runtime.start(other)
+            for each in (name, other):
+                self.runtime.remove(each)
+                left = [image.reference for image in self.runtime.list_images('zun-nova/files')]
+                self.assertNotIn(f'zun-nova/files:{each}', left)
+                self.assertIsNone(self.runtime.image_id(f'zun-nova/files:{each}'))
+
+    def test_what_is_not_there(self) -> None:
+        self.assertRaises(errors.NotFound, self.runtime.rename, self.new_name(), self.new_name())
 
 
 class Stop(Case):
@@ -570,7 +599,8 @@ class Events(Case):
             stream.close()
 
 
-class Contract(LifeCycle, Files, Stop, Find, Logs, Network, Images, Concurrency, Events):
+class Contract(LifeCycle, Files, Rename, Stop, Find, Logs, Network, Images, Concurrency,
+               Events):
     """All of it."""
 
 

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 #: nova-docker's scheme as well, so that its containers can be adopted.
@@ -44,6 +45,20 @@ def name_of(uuid: str) -> str:
     return NAME_PREFIX + uuid
 
 
+def aside_name(uuid: str) -> str:
+    """The exact name of the container that made room for another of the same server.
+
+    A rescued or resized server has one: its labels are the server's, and only
+    the name tells the two apart.
+    """
+    return name_of(uuid) + '-aside'
+
+
+def is_server(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether the container of this name and these labels is the one the user is in."""
+    return name == name_of(labels[LABEL_UUID])
+
+
 def labels(instance: Any, host: str, role: str) -> dict[str, str]:
     """What marks a container as ours.
 
@@ -69,5 +84,5 @@ def all_of(host: str) -> dict[str, str]:
 
 
 def servers_of(host: str) -> dict[str, str]:
-    """The labels that select the servers of one compute service."""
+    """The labels that select the servers of one compute service, and what is aside."""
     return {LABEL_HOST: host, LABEL_ROLE: ROLE_SERVER}

@@ -145,7 +145,8 @@ class Watcher:
         while not self._ended.is_set():
             try:
                 with contextlib.closing(self._source.watch(self._labels)) as self._stream:
-                    rows = self._runtime.list(self._labels)
+                    rows = [row for row in self._runtime.list(self._labels)
+                            if identity.is_server(row.name, row.labels)]
                     self._queue.put(_Listing(tuple(rows), time.time()))
                     if failures:
                         LOG.info('The engine tells its events again')
@@ -210,6 +211,8 @@ class _Teller:
 
     def tell(self, event: events.Event) -> None:
         """One event of the engine."""
+        if not identity.is_server(event.name, event.labels):
+            return   # what is set aside is not the server
         uuid = event.labels[identity.LABEL_UUID]
         if event.change is events.Change.SIGNALLED:
             self._signalled.add(uuid)

@@ -196,6 +196,7 @@ class Reconciler:
             LOG.info('Removing what is left here of a server (%s): %s', remains, reason,
                      instance_uuid=uuid)
             self._runtime.remove(identity.name_of(uuid))
+            self._runtime.remove(identity.aside_name(uuid))
             self._networks.close_forgotten(uuid)
 
     def _remains(self, only: str | None = None) -> dict[str, Remains]:

@@ -14,11 +14,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
 import pathlib
 from typing import Any
 
 from nova import exception
+from nova.compute import task_states
 from nova.virt import configdrive
 from oslo_log import log as logging
 
@@ -65,7 +67,11 @@ class Servers:
 
     def list(self) -> list[base.ContainerSummary]:
         """Those that have a container here, in one engine call."""
-        return self._runtime.list(identity.servers_of(self._default.host))
+        return [row for row in self._rows() if identity.is_server(row.name, row.labels)]
+
+    def _rows(self, **labels: str) -> Sequence[base.ContainerSummary]:
+        """Their containers, and those set aside."""
+        return self._runtime.list(identity.servers_of(self._default.host) | labels)
 
     def check_host(self, instance: Any) -> None:
         """Make sure that this host has what the server's flavor asks for.
@@ -108,7 +114,13 @@ class Servers:
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
         container = spec.build(instance, source.reference, os_command_line, self._default)
         check = wanted.Wanted(context, instance).check
-        with self._images.held(context, source, check), contextlib.ExitStack() as on_failure:
+        with self._images.held(context, source, check):
+            self.make(context, instance, container, network_info, power_on)
+
+    def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
+             network_info: Any, power_on: bool) -> None:
+        """The same of a container whose image the engine has."""
+        with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
             with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)
@@ -122,6 +134,8 @@ class Servers:
     def destroy(self, instance: Any, network_info: Any, keep_disk: bool = False) -> None:
         """Remove container, writable layer, ports and namespace; may be called again.
 
+        What is set aside goes too, unless a resize is reverted: then that is the server.
+
         :param keep_disk: leave the container, stopped, for its writable layer.
         """
         name = identity.container_name(instance)
@@ -134,7 +148,13 @@ class Servers:
             # Who attaches a port meanwhile finds the server, or finds it gone.
             with locks.wiring(instance):
                 self._runtime.remove(name)
+                if instance.task_state != task_states.RESIZE_REVERTING:
+                    self._remove_aside(str(instance.uuid))
                 self._networks.close(instance, network_info)
+
+    def _remove_aside(self, uuid: str) -> None:
+        if self._rows(**{identity.LABEL_UUID: uuid}):
+            self._runtime.remove(identity.aside_name(uuid))
 
     def exists(self, instance: Any) -> bool:
         """Whether the server has a container here, in whatever state."""

@@ -73,6 +73,7 @@ class Engine:
                 ('PUT', '/containers/(.+)/archive', self._unpack),
                 ('POST', '/commit', self._commit),
                 ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
+                ('POST', '/containers/(.+)/rename', self._rename),
                 ('DELETE', '/containers/(.+)', self._remove),
                 ('GET', '/images/json', self._list_images),
                 ('POST', '/images/load', self._load),
@@ -216,6 +217,15 @@ class Engine:
             raise answers.Refused(500, f'Container {known.id} is not paused')
         known.unpause()
         return 204
+
+    def _rename(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        self._check_name(query['name'])
+        del self.containers[known.name]
+        known.name = query['name']
+        self.containers[known.name] = known
+        self._events.happened(known, 'rename')
+        return answers.Answer(204)
 
     def _remove(self, name: str, query: Query, body: bytes) -> answers.Answer:
         known = self.find(name)

@@ -201,6 +201,16 @@ class Runtime(abc.ABC):
         """
 
     @abc.abstractmethod
+    def rename(self, name: str, new_name: str) -> None:
+        """Give it another name, in whatever state it is.
+
+        Nothing else of it changes: not its labels, nor the network it is in.
+
+        :raises errors.NotFound: there is none.
+        :raises errors.Conflict: the new name is taken.
+        """
+
+    @abc.abstractmethod
     def remove(self, name: str) -> None:
         """Kill it, remove it and all create() made; nothing to do when absent."""
 

@@ -154,6 +154,18 @@ class DockerRuntime(
             if self.inspect(name).state is base.State.PAUSED:
                 raise
 
+    def rename(self, name: str, new_name: str) -> None:
+        # The image that create() may have made of it goes by its name.
+        self._tag(_image_of(name), _image_of(new_name))
+        with self._engine.ask(f'rename container {name} to {new_name}') as client:
+            client.rename(_exact(client, name), new_name)
+        self.remove_image(_image_of(name))
+
+    def _tag(self, image: str, other: str) -> None:
+        with contextlib.suppress(errors.NotFound):
+            with self._engine.ask(f'give image {image} another name') as client:
+                client.tag(image, *other.split(':'))
+
     def remove(self, name: str) -> None:
         with contextlib.suppress(errors.NotFound):
             with self._engine.ask(f'remove container {name}') as client:

@@ -30,5 +30,6 @@ def flavor(**changes: Any) -> types.SimpleNamespace:
 def instance(**changes: Any) -> types.SimpleNamespace:
     values = {'uuid': UUID, 'name': 'instance-00000001', 'hostname': 'web',
               'project_id': 'project', 'user_id': 'user', 'image_ref': IMAGE_ID,
-              'metadata': {}, 'system_metadata': {}, 'user_data': None, 'flavor': flavor()}
+              'task_state': None, 'metadata': {}, 'system_metadata': {}, 'user_data': None,
+              'flavor': flavor()}
     return types.SimpleNamespace(**(values | changes))

@@ -29,6 +29,7 @@ from nova import objects
 from nova import test
 from nova.compute import power_state
 from nova.compute import provider_tree
+from nova.compute import task_states
 from nova.network import model as network_model
 from nova.tests.unit import fake_instance
 from nova.tests.unit import utils
@@ -352,6 +353,28 @@ class OperationTest(DriverCase):
         self.assertRaises(exception.HypervisorUnavailable, self.driver.list_instances)
         self.engine.start()
         self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_what_is_aside_is_no_server_and_goes_with_it(self) -> None:
+        instance = self.instance(task_state=None)
+        self.spawn(instance)
+        self.set_aside(instance)
+        self.assertEqual([], self.driver.list_instances())
+        self.assertEqual(0, self.driver.get_num_instances())
+        self.assertRaises(exception.InstanceNotFound, self.driver.get_info, instance)
+        for _ in range(2):
+            self.driver.destroy(self.context, instance, self.network_info)
+            self.assert_nothing_left()
+
+    def test_what_a_revert_goes_back_to_stays(self) -> None:
+        instance = self.instance(task_state=task_states.RESIZE_REVERTING)
+        self.spawn(instance)
+        self.set_aside(instance)
+        self.driver.destroy(self.context, instance, self.network_info)
+        self.assertEqual([identity.aside_name(instance.uuid)], list(self.engine.containers))
+
+    def set_aside(self, instance: objects.Instance) -> None:
+        self.driver._runtime.rename(
+            identity.container_name(instance), identity.aside_name(instance.uuid))
 
     def test_destroy_that_keeps_the_disk(self) -> None:
         instance = self.instance()

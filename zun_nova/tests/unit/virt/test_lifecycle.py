@@ -120,6 +120,16 @@ class EventsTest(WatcherCase):
         self.runtime.remove(name)
         self.assertEqual([], self.exits)
 
+    def test_what_is_aside_is_not_the_server(self) -> None:
+        self.watch()
+        server = self.server()
+        self.last_told(server, STARTED)
+        aside = identity.aside_name(server)
+        self.runtime.rename(identity.name_of(server), aside)
+        self.runtime.stop(aside, 0)
+        self.runtime.remove(aside)
+        self.nothing_told()
+
     def test_an_end_of_its_own_has_a_reason(self) -> None:
         self.watch()
         server = self.server()

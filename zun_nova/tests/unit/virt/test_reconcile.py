@@ -101,6 +101,14 @@ class TestReconcile(test_driver.DriverCase):
         self.servers.append(instance)
         return instance
 
+    def test_what_is_aside_goes_with_the_rest(self) -> None:
+        instance = self.left(container=True, host='there')
+        self.driver._runtime.rename(
+            identity.container_name(instance), identity.aside_name(instance.uuid))
+        for _ in range(2):
+            self.reconcile()
+        self.assertEqual({}, dict(self.engine.containers))
+
     def assert_untouched(self) -> None:
         """Nothing is removed, however often one looks."""
         before = self.state()
