@@ -21,10 +21,12 @@ from collections.abc import Iterator
 from concurrent import futures
 import dataclasses
 import itertools
+import pathlib
 import time
 from typing import Any
 import uuid
 
+import fixtures
 import testtools
 
 from zun_nova import errors
@@ -240,6 +242,24 @@ class Files(Case):
                 errors.InvalidRequest, self.runtime.create, self.spec(
                     *SLEEP, files=(process.File('/etc/passwd/x', b''),), read_only=read_only))
             self.assertIn('no directory', str(failure))
+
+
+class Mounts(Case):
+    """What of the host a container sees."""
+
+    def test_files_of_the_host(self) -> None:
+        directory = self.useFixture(fixtures.TempDir()).path
+        pathlib.Path(directory, 'first').write_text('1\n')
+        single = pathlib.Path(directory, 'first')
+        self.assertEqual(b'1\n1\n', self.output(
+            'sh', '-c', 'cat /given/first;cat /etc/single', mounts=(
+                container_spec.Mount(directory, '/given'),
+                container_spec.Mount(str(single), '/etc/single', read_only=True))))
+
+    def test_what_is_not_there_is_refused(self) -> None:
+        gone = self.useFixture(fixtures.TempDir()).path + '/gone'
+        self.assertRaises(errors.InvalidRequest, self.runtime.create, self.spec(
+            *SLEEP, mounts=(container_spec.Mount(gone, '/given'),)))
 
 
 class Rename(Case):
@@ -599,7 +619,7 @@ class Events(Case):
             stream.close()
 
 
-class Contract(LifeCycle, Files, Rename, Stop, Find, Logs, Network, Images, Concurrency,
+class Contract(LifeCycle, Files, Mounts, Rename, Stop, Find, Logs, Network, Images, Concurrency,
                Events):
     """All of it."""
 

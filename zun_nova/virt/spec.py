@@ -86,6 +86,17 @@ class NetworkSpec:
     aliases: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Mount:
+    """A file or directory of the host that a container sees, with what is mounted in it."""
+
+    #: Path on the host; it must exist.
+    source: str
+    #: Absolute path in the container; made when absent.
+    target: str
+    read_only: bool = False
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContainerSpec(process.Process):
     """Everything an engine needs to make one container: its process and what surrounds it."""
@@ -100,6 +111,7 @@ class ContainerSpec(process.Process):
     runtime: str | None = None
     #: NetworkSpec.name of an open network; None is no network at all.
     network: str | None = None
+    mounts: tuple[Mount, ...] = ()
     log_max_bytes: int = 10 * 1024 * 1024
 
 

@@ -93,7 +93,7 @@ class Container:
         self._open_sandbox()
         owner = joined or self
         files = {path: content.decode() for path, content in
-                 (self.image.files | self.put).items()} | owner.files()
+                 (self.image.files | self.put | self._mounted()).items()} | owner.files()
         self.play = program.play(argv, bool(self.config.get('Tty')), files)
         self._write(self.play.output)
         self.status, self.pid, self.exit_code, self.error = 'running', next(_PIDS), 0, ''
@@ -153,6 +153,17 @@ class Container:
             for member in tar:
                 if file := tar.extractfile(member):
                     self.put[str(base / member.name)] = file.read()
+
+    def _mounted(self) -> dict[str, bytes]:
+        """The files it sees of the host."""
+        found = {}
+        for mount in self.host_config.get('Mounts') or ():
+            source = pathlib.Path(mount['Source'])
+            for path in (source, *source.rglob('*')):
+                if path.is_file():
+                    target = pathlib.PurePosixPath(mount['Target'], path.relative_to(source))
+                    found[str(target)] = path.read_bytes()
+        return found
 
     def files(self) -> dict[str, str]:
         """The files the engine puts into it and into those that join its network."""

@@ -313,6 +313,11 @@ class Engine:
         if not any((request.get('Entrypoint'), request.get('Cmd'),
                     image.config.get('Entrypoint'), image.config.get('Cmd'))):
             raise answers.Refused(400, 'No command specified')
+        for mount in host_config.get('Mounts') or ():
+            if not pathlib.Path(mount['Source']).exists():
+                raise answers.Refused(400, (
+                    'invalid mount config for type "bind": bind source path does not exist: '
+                    f'{mount["Source"]}'))
         if host_config.get('NetworkMode', '').startswith('container:'):
             if request.get('Hostname'):
                 raise answers.Refused(400, 'conflicting options: hostname and the network mode')

@@ -129,6 +129,8 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[s
         'Init': False,
         'ReadonlyRootfs': spec.read_only,
         'Tmpfs': _tmpfs(spec.tmpfs),
+        'Mounts': [{'Type': 'bind', 'Source': mount.source, 'Target': mount.target,
+                    'ReadOnly': mount.read_only} for mount in spec.mounts],
         'Sysctls': dict(spec.sysctls),
         'Ulimits': [{'Name': limit.name, 'Soft': limit.soft, 'Hard': limit.hard}
                     for limit in spec.ulimits],
