@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""All that zun_nova.vif does as root: one privsep context, seven calls.
+"""All that zun_nova does as root: one privsep context, eight calls.
 
 Arguments and results are only what msgpack carries; a Nic travels as
 :meth:`zun_nova.vif.model.Nic.to_wire`. A failure arrives in the caller as
@@ -34,6 +34,7 @@ from oslo_privsep import priv_context
 from zun_nova.vif import announce
 from zun_nova.vif import link
 from zun_nova.vif import model
+from zun_nova.virt.runtime import sessions
 
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -46,6 +47,7 @@ context = priv_context.PrivContext(
     cfg_section='zun_nova_privileged',
     pypath=__name__ + '.context',
     capabilities=[
+        capabilities.CAP_KILL,        # what was started in a container for somebody who left
         capabilities.CAP_NET_ADMIN,   # links, addresses, routes, sysctls
         capabilities.CAP_NET_RAW,     # gratuitous ARP, unsolicited NA
         capabilities.CAP_SYS_ADMIN,   # setns(2)
@@ -101,3 +103,9 @@ def delete(device: str) -> None:
 def send_announcements(nic: Mapping[str, Any], netns_path: str) -> None:
     """See :func:`zun_nova.vif.announce.send`."""
     announce.send(model.Nic.from_wire(nic), netns_path)
+
+
+@_entrypoint
+def kill_session(leader: int, container_id: str) -> int:
+    """See :func:`zun_nova.virt.runtime.sessions.kill`."""
+    return sessions.kill(leader, container_id)

@@ -18,6 +18,23 @@ from collections.abc import Iterator
 import dataclasses
 import json
 from typing import Any
+from typing import Protocol
+
+
+class Duplex(Protocol):
+    """A connection that is HTTP no more."""
+
+    def send(self, data: bytes) -> None:
+        """To the client; the first goes out together with the answer's headers."""
+
+    def receive(self) -> bytes:
+        """From the client; b'' at its end."""
+
+
+class Talk(Protocol):
+    """What happens on it, until it returns; then it is closed."""
+
+    def __call__(self, duplex: Duplex) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +46,8 @@ class Answer:
     content_type: str = 'application/json'
     #: Pieces of a body without end, instead of body; an empty one says that the engine is there.
     pieces: Iterator[bytes] | None = None
+    #: Instead of a body.
+    talk: Talk | None = None
 
 
 class Refused(Exception):

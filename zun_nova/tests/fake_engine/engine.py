@@ -27,6 +27,7 @@ from typing import Any
 from zun_nova.tests.fake_engine import answers
 from zun_nova.tests.fake_engine import container
 from zun_nova.tests.fake_engine import events
+from zun_nova.tests.fake_engine import execs
 from zun_nova.tests.fake_engine import images
 from zun_nova.tests.fake_engine import registries
 
@@ -50,6 +51,7 @@ class Engine:
         self._sandboxes = sandboxes
         self._events = events.Log(self._condition)
         self.containers: dict[str, container.Container] = {}
+        self.execs = execs.Execs()
         self.images = images.Images()
         self.registries = registries.Registries()
         self.version = {'Version': '20.10.24', 'ApiVersion': '1.41', 'MinAPIVersion': '1.12'}
@@ -74,6 +76,9 @@ class Engine:
                 ('POST', '/commit', self._commit),
                 ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
                 ('POST', '/containers/(.+)/rename', self._rename),
+                ('POST', '/containers/(.+)/exec', self._create_exec),
+                ('POST', '/exec/(.+)/start', self._start_exec),
+                ('GET', '/exec/(.+)/json', self._inspect_exec),
                 ('DELETE', '/containers/(.+)', self._remove),
                 ('GET', '/images/json', self._list_images),
                 ('POST', '/images/load', self._load),
@@ -175,6 +180,18 @@ class Engine:
         known = self.find(name)
         change: Callable[[container.Container, Query], int] = getattr(self, f'_{action}')
         return answers.Answer(change(known, query))
+
+    def _create_exec(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        made = self.execs.create(self.find(name), json.loads(body))
+        return answers.of_json({'Id': made.id}, 201)
+
+    def _start_exec(self, exec_id: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.execs.find(exec_id)
+        known.start()
+        return answers.Answer(101, talk=known.talk)
+
+    def _inspect_exec(self, exec_id: str, query: Query, body: bytes) -> answers.Answer:
+        return answers.of_json(self.execs.find(exec_id).describe())
 
     def _start(self, known: container.Container, query: Query) -> int:
         if known.status == 'running':

@@ -107,6 +107,10 @@ class FakeEngine(fixtures.Fixture):  # type: ignore[misc]  # fixtures has no typ
         self._faults.append(_Fault(
             method, re.compile(path), status, message, close, lose_answer, delay, times))
 
+    def kill_session(self, leader: int, container_id: str) -> int:
+        """In the place of zun_nova.virt.runtime.sessions.kill."""
+        return self.engine.execs.kill(leader, container_id)
+
     def fault_for(self, method: str, path: str) -> _Fault | None:
         """Take the fault that this request meets."""
         for fault in self._faults:
@@ -186,6 +190,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: the tests' output is not the place."""
 
     def _send(self, answer: answers.Answer) -> None:
+        if answer.talk is not None:
+            self.close_connection = True
+            duplex = _Duplex(self.rfile, self.connection)
+            answer.talk(duplex)
+            duplex.send(b'')
+            return
         self.send_response(answer.status)
         self.send_header('Content-Type', answer.content_type)
         if answer.pieces is not None:
@@ -227,3 +237,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if not size:
                 return b''.join(pieces)
             pieces.append(piece[:-2])
+
+
+class _Duplex:
+    """Holds the headers back until there is something to send with them, as Docker may."""
+
+    def __init__(self, reader: Any, connection: socket.socket) -> None:
+        self._reader = reader
+        self._connection = connection
+        self._head = (b'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n'
+                      b'Content-Type: application/vnd.docker.raw-stream\r\n\r\n')
+
+    def send(self, data: bytes) -> None:
+        head, self._head = self._head, b''
+        self._connection.sendall(head + data)
+
+    def receive(self) -> bytes:
+        self.send(b'')
+        data: bytes = self._reader.read1(64 * 1024)
+        return data

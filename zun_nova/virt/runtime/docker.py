@@ -22,6 +22,7 @@ import re
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.vif import privileged
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import docker_answer
@@ -34,6 +35,7 @@ from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
 from zun_nova.virt.runtime import docker_registry
 from zun_nova.virt.runtime import docker_request
+from zun_nova.virt.runtime import docker_streams
 
 # Docker takes such a name for the beginning of a container's id as well.
 _LIKE_AN_ID = re.compile('[0-9a-f]{1,64}')
@@ -47,17 +49,21 @@ _MORE_LINES = 16
 
 
 class DockerRuntime(
-        docker_images.Images, docker_registry.Puller, docker_events.Events, base.Runtime):
+        docker_images.Images, docker_registry.Puller, docker_events.Events,
+        docker_streams.Streams, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.
 
     :param conf: ConfigOpts with the options of zun_nova.conf.
+    :param kill_session: :func:`zun_nova.virt.runtime.sessions.kill`, with the rights it needs.
     """
 
-    def __init__(self, conf: Any) -> None:
+    def __init__(self, conf: Any,
+                 kill_session: docker_streams.Kill = privileged.kill_session) -> None:
         super().__init__(docker_client.Engine(
             conf.zun_nova.docker_url, conf.zun_nova.engine_timeout))
+        self._kill_session = kill_session
         self._networks = docker_network.Networks(self._engine, self)
         self._disk_quota: bool | None = None
 

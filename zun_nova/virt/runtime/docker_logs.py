@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The end of a container's output, in bounded memory."""
+"""A container's output: Docker's framing of it, and its end in bounded memory."""
 
 from __future__ import annotations
 
@@ -22,27 +22,37 @@ import struct
 _HEADER = struct.Struct('>BxxxL')
 
 
-def payloads(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What was written, out of Docker's multiplexed stream, cut anywhere.
+STDOUT = 1
+STDERR = 2
 
-    The order of stdout and stderr is kept, the difference is not.
+
+def frames(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """What was written and to which of both outputs, out of Docker's multiplexed stream.
+
+    :param chunks: the stream, cut anywhere.
     """
     header = b''
-    left = 0
+    channel = left = 0
     for chunk in chunks:
         view = memoryview(chunk)
         while view:
             if left:
-                yield bytes(view[:left])
+                yield channel, bytes(view[:left])
                 taken = min(left, len(view))
                 left -= taken
             else:
                 taken = _HEADER.size - len(header)
                 header += bytes(view[:taken])
                 if len(header) == _HEADER.size:
-                    _, left = _HEADER.unpack(header)
+                    channel, left = _HEADER.unpack(header)
                     header = b''
             view = view[taken:]
+
+
+def payloads(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same; the order of stdout and stderr is kept, the difference is not."""
+    for _, data in frames(chunks):
+        yield data
 
 
 class Tail:

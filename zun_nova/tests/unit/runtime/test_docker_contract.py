@@ -32,7 +32,7 @@ from zun_nova.virt.runtime import docker_request
 
 def runtime_on(fake: fake_engine.FakeEngine, timeout: float = 20) -> docker.DockerRuntime:
     return docker.DockerRuntime(types.SimpleNamespace(zun_nova=types.SimpleNamespace(
-        docker_url=fake.url, engine_timeout=timeout)))
+        docker_url=fake.url, engine_timeout=timeout)), fake.kill_session)
 
 
 class DockerContractTest(runtime_contract.Contract):

@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every engine with zun_nova.virt.runtime.streams must do.
+
+The same tests run against the fake engine (unit) and real ones (functional).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zun_nova import errors
+from zun_nova.tests import runtime_contract
+from zun_nova.virt.runtime import streams
+
+MIB = runtime_contract.MIB
+SLEEP = runtime_contract.SLEEP
+
+
+class Exec(runtime_contract.Case):
+    """Programs that run until they end."""
+
+    def run_in(self, name: str, *argv: str, **options: Any) -> streams.ExecResult:
+        """Run it with more time and space than it needs."""
+        result: streams.ExecResult = self.runtime.exec_run(
+            name, argv, **({'timeout': 60, 'max_output': MIB} | options))
+        return result
+
+    def test_both_outputs_and_the_exit_code(self) -> None:
+        name = self.started(*SLEEP)
+        result = self.run_in(name, 'sh', '-c', 'echo out; echo err >&2; exit 43')
+        self.assertEqual(streams.ExecResult(43, b'out\n', b'err\n'), result)
+        self.assertEqual(0, self.run_in(name, 'true').exit_code)
+
+    def test_input_arrives_whole_and_ends(self) -> None:
+        name = self.started(*SLEEP)
+        for data in (b'x', bytes(range(256)) * 8, bytes(range(256)) * 4096):
+            result = self.run_in(name, 'cat', stdin=data)
+            self.assertEqual((0, False), (result.exit_code, result.truncated))
+            self.assertTrue(data == result.stdout, len(result.stdout))
+        self.assertEqual(b'', self.run_in(name, 'cat').stdout)
+
+    def test_who_does_not_read_its_input_ends_all_the_same(self) -> None:
+        name = self.started(*SLEEP)
+        result = self.run_in(name, 'sh', '-c', 'exit 7', stdin=b'x' * 4 * MIB)
+        self.assertEqual(7, result.exit_code)
+
+    def test_no_more_output_is_kept_than_wanted(self) -> None:
+        name = self.started(*SLEEP)
+        result = self.run_in(name, 'seq', '1', '300000', max_output=12)
+        self.assertEqual((b'1\n2\n3\n4\n5\n6\n', True), (result.stdout, result.truncated))
+        exact = self.run_in(name, 'seq', '1', '6', max_output=12)
+        self.assertEqual((b'1\n2\n3\n4\n5\n6\n', False), (exact.stdout, exact.truncated))
+
+    def test_a_missing_program(self) -> None:
+        name = self.started(*SLEEP)
+        failure = self.assertRaises(
+            errors.StartFailed, self.run_in, name, 'no-such-program', stdin=b'secret')
+        self.assertIn("'no-such-program' is not in the image", str(failure))
+
+    def test_what_does_not_run(self) -> None:
+        self.assertRaises(errors.NotFound, self.run_in, self.new_name(), 'true')
+        name = self.created(*SLEEP)
+        self.assertRaises(errors.Conflict, self.run_in, name, 'true')
+        self.runtime.start(name)
+        self.runtime.pause(name)
+        self.assertRaises(errors.Conflict, self.run_in, name, 'true')
+        self.assertRaises(
+            errors.NotFound, self.run_in, self.runtime.inspect(name).id[:12], 'true')
+
+    def test_what_takes_too_long(self) -> None:
+        name = self.started(*SLEEP)
+        failure = self.assertRaises(
+            errors.EngineTimeout, self.run_in, name, 'sleep', 'infinity', timeout=0.5)
+        self.assertIn('did not end within 0.5 s and was killed', str(failure))
+        self.assertEqual(0, self.run_in(name, 'true').exit_code)
+
+
+class Contract(Exec):
+    """All of it."""
