@@ -109,27 +109,34 @@ class Servers:
         """
         if self.exists(instance):
             raise exception.InstanceExists(name=identity.container_name(instance))
-        os_command_line = image_meta.properties.get('os_command_line')
         # What the owner asks for is checked before anything is fetched or made.
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
-        container = spec.build(instance, source.reference, os_command_line, self._default)
+        container = self.container_of(instance, image_meta, source.reference)
         check = wanted.Wanted(context, instance).check
-        with self._images.held(context, source, check):
+        with self._images.held(context, source, check), contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._remove_failed, instance, network_info)
             self.make(context, instance, container, network_info, power_on)
+            on_failure.pop_all()
+
+    def container_of(self, instance: Any, image_meta: Any, image: str) -> spec.ContainerSpec:
+        """The container that the server becomes.
+
+        :param image: its name in the engine.
+        :raises errors.InvalidSpec: the owner or the flavor asks for what makes none.
+        """
+        return spec.build(
+            instance, image, image_meta.properties.get('os_command_line'), self._default)
 
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
              network_info: Any, power_on: bool) -> None:
-        """The same of a container whose image the engine has."""
-        with contextlib.ExitStack() as on_failure:
-            on_failure.callback(self._remove_failed, instance, network_info)
-            with events.wait_plugged(self._virtapi, instance, network_info):
-                self._networks.open(instance, network_info)
-                self._runtime.create(container)
-                devices.record(context, instance, network_info)
-            self._networks.announce(instance, network_info)
-            if power_on:
-                self._runtime.start(container.name)
-            on_failure.pop_all()
+        """The same of a container whose image the engine has; on failure what was made stays."""
+        with events.wait_plugged(self._virtapi, instance, network_info):
+            self._networks.open(instance, network_info)
+            self._runtime.create(container)
+            devices.record(context, instance, network_info)
+        self._networks.announce(instance, network_info)
+        if power_on:
+            self._runtime.start(container.name)
 
     def destroy(self, instance: Any, network_info: Any, keep_disk: bool = False) -> None:
         """Remove container, writable layer, ports and namespace; may be called again.
