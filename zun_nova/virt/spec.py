@@ -23,6 +23,7 @@ import dataclasses
 from typing import Any
 
 from zun_nova.virt import flavor_config
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import identity
 from zun_nova.virt import owner_config
 from zun_nova.virt import process
@@ -38,7 +39,7 @@ class Limits:
     memory_bytes: int
     #: Memory and swap together.
     memory_swap_bytes: int
-    #: Processor time in each cpu_period_us; 200000 of 100000 is two processors.
+    #: Processor time in each cpu_period_us; 200000 of 100000 is two processors, 0 no limit.
     cpu_quota_us: int
     #: Weight against others when processors are short; 1024 per vcpu.
     cpu_shares: int
@@ -47,6 +48,8 @@ class Limits:
     cpu_period_us: int = 100_000
     #: Size of the writable layer; enforced where the engine can.
     disk_bytes: int = 0
+    #: Of the device that holds the writable layer.
+    disk: flavor_quota.DiskLimits = flavor_quota.NO_DISK_LIMITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,12 +187,17 @@ def _security(power: flavor_config.FlavorConfig, default: Defaults) -> Security:
 
 
 def _limits(flavor: Any, pids: int) -> Limits:
+    quota = flavor_quota.from_extra_specs(flavor.extra_specs)
     memory = flavor.memory_mb * 1024 * 1024
+    period = quota.cpu_period_us or Limits.cpu_period_us
+    of_one = period if quota.cpu_quota_us is None else quota.cpu_quota_us
     return Limits(
         memory_bytes=memory,
         memory_swap_bytes=memory + flavor.swap * 1024 * 1024,
-        cpu_quota_us=flavor.vcpus * Limits.cpu_period_us,
-        cpu_shares=flavor.vcpus * 1024,
+        cpu_period_us=period,
+        cpu_quota_us=flavor.vcpus * of_one,
+        cpu_shares=quota.cpu_shares or flavor.vcpus * 1024,
         pids=pids,
         disk_bytes=flavor.root_gb * 1024 ** 3,
+        disk=quota.disk,
     )

@@ -74,6 +74,8 @@ class EngineInfo:
     #: Containers go on running while the engine is restarted.
     live_restore: bool
     capabilities: Capabilities
+    #: The disk below data_root, /dev/NAME; None when it is on none of its own.
+    disk_device: str | None = None
 
 
 class State(enum.Enum):

@@ -23,6 +23,7 @@ from typing import Any
 
 from zun_nova import errors
 from zun_nova.vif import privileged
+from zun_nova.virt import block_device
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import docker_answer
@@ -65,15 +66,17 @@ class DockerRuntime(
             conf.zun_nova.docker_url, conf.zun_nova.engine_timeout))
         self._kill_session = kill_session
         self._networks = docker_network.Networks(self._engine, self)
-        self._disk_quota: bool | None = None
+        self._info: base.EngineInfo | None = None
 
     def info(self) -> base.EngineInfo:
         with self._engine.ask('read what the engine is') as client:
             answer = client.info()
             api_version = client.api_version
-        info = docker_answer.info(answer, api_version, _MOUNTINFO.read_text())
-        self._disk_quota = info.capabilities.disk_quota
-        return info
+        mountinfo = _MOUNTINFO.read_text()
+        info = docker_answer.info(answer, api_version, mountinfo)
+        mount = block_device.mount_of(info.data_root, mountinfo)
+        self._info = dataclasses.replace(info, disk_device=block_device.disk(mount))
+        return self._info
 
     def list(self, labels: Mapping[str, str]) -> list[base.ContainerSummary]:
         wanted = [f'{name}={value}' for name, value in labels.items()]
@@ -95,12 +98,11 @@ class DockerRuntime(
         return container_id
 
     def _create(self, spec: container_spec.ContainerSpec) -> str:
-        disk_quota = self._disk_quota
-        if disk_quota is None:
-            disk_quota = self.info().capabilities.disk_quota
+        engine = self._info or self.info()
+        request = docker_request.container(
+            spec, engine.capabilities.disk_quota, engine.disk_device)
         with self._engine.ask(f'create container {spec.name}') as client:
-            answer = client.create_container_from_config(
-                docker_request.container(spec, disk_quota), spec.name)
+            answer = client.create_container_from_config(request, spec.name)
         container_id: str = answer['Id']
         return container_id
 

@@ -15,9 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import pathlib
 from typing import Any
 
+from zun_nova.virt import block_device
 from zun_nova.virt.runtime import base
 
 _STATES = {
@@ -36,6 +36,8 @@ _SHIM_PREFIX = 'io.containerd.'
 # Their sandbox is sized when it starts.
 _FIXED_SIZE_RUNTIMES = ('runsc', 'kata')
 _QUOTA_DRIVERS = ('btrfs', 'zfs')
+# Mount options of XFS.
+_PROJECT_QUOTA = {'pquota', 'prjquota'}
 _NEVER = '0001-01-01T00:00:00Z'
 
 
@@ -83,6 +85,7 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
     :param mountinfo: content of /proc/self/mountinfo where the engine keeps its data.
     """
     default_runtime = answer['DefaultRuntime']
+    mount = block_device.mount_of(answer['DockerRootDir'], mountinfo)
     return base.EngineInfo(
         name='docker',
         version=answer['ServerVersion'],
@@ -98,27 +101,15 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
         live_restore=answer['LiveRestoreEnabled'],
         capabilities=base.Capabilities(
             update_limits=not default_runtime.startswith(_FIXED_SIZE_RUNTIMES),
-            disk_quota=_disk_quota(answer, mountinfo),
+            disk_quota=_disk_quota(answer, mount),
         ),
     )
 
 
-def _disk_quota(answer: Mapping[str, Any], mountinfo: str) -> bool:
+def _disk_quota(answer: Mapping[str, Any], mount: block_device.Mount) -> bool:
     """Whether the storage driver can limit a writable layer, as far as can be told."""
     if answer['Driver'] in _QUOTA_DRIVERS:
         return True
     status = dict(answer['DriverStatus'] or ())
     return (answer['Driver'] == 'overlay2' and status.get('Backing Filesystem') == 'xfs'
-            and _has_project_quota(mountinfo, answer['DockerRootDir']))
-
-
-def _has_project_quota(mountinfo: str, path: str) -> bool:
-    """Whether the mount that holds path has project quotas on; see proc(5) for the format."""
-    best: tuple[int, str] = (0, '')
-    for line in mountinfo.splitlines():
-        fields = line.split()
-        mounted, options = fields[4], fields[-1]
-        # ">=": of two mounts on one directory the later one is seen.
-        if pathlib.PurePath(path).is_relative_to(mounted) and len(mounted) >= best[0]:
-            best = (len(mounted), options)
-    return not {'pquota', 'prjquota'}.isdisjoint(best[1].split(','))
+            and not _PROJECT_QUOTA.isdisjoint(mount.options))

@@ -21,6 +21,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from zun_nova import errors
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 
@@ -40,7 +42,8 @@ def holder_name(network: str) -> str:
     return f'{network}-net'
 
 
-def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str, Any]:
+def container(spec: container_spec.ContainerSpec, disk_quota: bool,
+              disk_device: str | None = None) -> dict[str, Any]:
     """The request for a server's container.
 
     Its own process is pid 1: images expect that (an init system refuses
@@ -48,6 +51,8 @@ def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str,
     takes the whole grace time to stop.
 
     :param disk_quota: the engine can limit the writable layer.
+    :param disk_device: the disk that the writable layer is on, if any.
+    :raises errors.InvalidRequest: it wants limits that cannot be set on this host.
     """
     request = {
         'Image': spec.image,
@@ -56,7 +61,7 @@ def container(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str,
         'Tty': spec.tty,
         # With a terminal, so that a console can be attached later.
         'OpenStdin': spec.tty or spec.stdin,
-        'HostConfig': _host_config(spec, disk_quota),
+        'HostConfig': _host_config(spec, disk_quota, disk_device),
     }
     request |= _given({
         'Entrypoint': _listed(spec.command),
@@ -121,7 +126,8 @@ def holder(network: container_spec.NetworkSpec, image: str) -> dict[str, Any]:
     }
 
 
-def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[str, Any]:
+def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool,
+                 disk_device: str | None) -> dict[str, Any]:
     network = 'none' if spec.network is None else f'container:{holder_name(spec.network)}'
     config: dict[str, Any] = {
         'NetworkMode': network,
@@ -137,7 +143,7 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool) -> dict[s
         'LogConfig': _log_config(spec.log_max_bytes),
     }
     return (config | _security(spec.security) | _limits(spec.limits, disk_quota)
-            | _given({'Runtime': spec.runtime}))
+            | _disk_limits(spec.limits.disk, disk_device) | _given({'Runtime': spec.runtime}))
 
 
 def _security(security: container_spec.Security) -> dict[str, Any]:
@@ -165,6 +171,19 @@ def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:
     if disk_quota and limits.disk_bytes:
         config['StorageOpt'] = {'size': str(limits.disk_bytes)}
     return config
+
+
+def _disk_limits(limits: flavor_quota.DiskLimits, device: str | None) -> dict[str, Any]:
+    rates = {
+        'BlkioDeviceReadBps': limits.read_bytes_sec,
+        'BlkioDeviceWriteBps': limits.write_bytes_sec,
+        'BlkioDeviceReadIOps': limits.read_iops_sec,
+        'BlkioDeviceWriteIOps': limits.write_iops_sec,
+    }
+    if device is None and any(rates.values()):
+        raise errors.InvalidRequest(
+            'limit how a server uses the disk', 'the data of the engine is on no disk')
+    return {name: [{'Path': device, 'Rate': rate}] for name, rate in rates.items() if rate}
 
 
 def _healthcheck(check: process.Healthcheck) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import testtools
 
+from zun_nova import errors
 from zun_nova.virt import flavor_config
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import docker_request
@@ -26,11 +28,11 @@ LIMITS = container_spec.Limits(
     disk_bytes=2 ** 30)
 
 
-def request(disk_quota=False, **changes):
+def request(disk_quota=False, disk_device='/dev/vda', **changes):
     values = {'name': 'nova-1', 'image': 'image:1', 'limits': LIMITS,
               'security': container_spec.Security()}
     return docker_request.container(
-        container_spec.ContainerSpec(**(values | changes)), disk_quota)
+        container_spec.ContainerSpec(**(values | changes)), disk_quota, disk_device)
 
 
 class ContainerTest(testtools.TestCase):
@@ -99,7 +101,20 @@ class ContainerTest(testtools.TestCase):
         self.assertEqual({'size': str(2 ** 30)},
                          request(disk_quota=True)['HostConfig']['StorageOpt'])
         no_disk = container_spec.Limits(100, 150, 50_000, 512, 77)
-        self.assertNotIn('StorageOpt', request(disk_quota=True, limits=no_disk)['HostConfig'])
+        self.assertNotIn(
+            'StorageOpt', request(disk_quota=True, limits=no_disk)['HostConfig'])
+
+    def test_use_of_the_disk(self):
+        limits = container_spec.Limits(
+            100, 150, 50_000, 512, 77,
+            disk=flavor_quota.DiskLimits(read_bytes_sec=7, write_iops_sec=8))
+        config = request(limits=limits)['HostConfig']
+        self.assertEqual(
+            {'BlkioDeviceReadBps': [{'Path': '/dev/vda', 'Rate': 7}],
+             'BlkioDeviceWriteIOps': [{'Path': '/dev/vda', 'Rate': 8}]},
+            {key: value for key, value in config.items() if key.startswith('BlkioDevice')})
+        self.assertRaises(errors.InvalidRequest, request, disk_device=None, limits=limits)
+        self.assertNotIn('BlkioDeviceReadBps', request(disk_device=None)['HostConfig'])
 
     def test_power_state_and_privilege_are_never_the_engines(self):
         config = request()['HostConfig']

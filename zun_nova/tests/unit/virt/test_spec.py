@@ -19,6 +19,7 @@ from oslotest import base
 from zun_nova import errors
 from zun_nova.tests.unit.virt import fakes
 from zun_nova.virt import flavor_config
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import spec
 
 DEFAULTS = spec.Defaults(host='compute1', runtime=None, pids_limit=4096,
@@ -59,6 +60,20 @@ class BuildTest(base.BaseTestCase):
         limits = self.build(flavor=fakes.flavor(swap=64)).limits
         self.assertEqual(256 * MIB, limits.memory_bytes)
         self.assertEqual(320 * MIB, limits.memory_swap_bytes)
+
+    def test_quota_of_the_flavor(self) -> None:
+        for extra_specs, wanted in (
+            ({'quota:cpu_quota': '25000'}, (100_000, 50_000, 2048)),   # of each of two vcpus
+            ({'quota:cpu_quota': '-1'}, (100_000, 0, 2048)),
+            ({'quota:cpu_period': '10000'}, (10_000, 20_000, 2048)),
+            ({'quota:cpu_shares': '5'}, (100_000, 200_000, 5)),
+        ):
+            limits = self.build(flavor=fakes.flavor(extra_specs=extra_specs)).limits
+            self.assertEqual(
+                wanted, (limits.cpu_period_us, limits.cpu_quota_us, limits.cpu_shares))
+        limits = self.build(flavor=fakes.flavor(
+            extra_specs={'quota:disk_write_iops_sec': '9'})).limits
+        self.assertEqual(flavor_quota.DiskLimits(write_iops_sec=9), limits.disk)
 
     def test_owner_metadata(self) -> None:
         built = self.build(metadata={'container:args': 'a b', 'container:env:X': '1', 'k': 'v'})
