@@ -32,6 +32,7 @@ from zun_nova import conf as zun_conf
 from zun_nova.vif import daemons
 from zun_nova.vif import plug
 from zun_nova.virt import availability
+from zun_nova.virt import diagnostics
 from zun_nova.virt import faults
 from zun_nova.virt import identity
 from zun_nova.virt import image_cache
@@ -41,6 +42,7 @@ from zun_nova.virt import lifecycle
 from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import power
+from zun_nova.virt import procfs
 from zun_nova.virt import reconcile
 from zun_nova.virt import resources
 from zun_nova.virt import servers
@@ -145,6 +147,12 @@ class ContainerDriver(driver.ComputeDriver):
     def get_host_uptime(self) -> str:
         text, _ = processutils.execute('env', 'LANG=C', 'uptime')
         return str(text)
+
+    def get_host_cpu_stats(self) -> dict[str, int]:
+        """In nanoseconds and MHz, for the monitor cpu.virt_driver."""
+        times = procfs.cpu_times()
+        return {'user': times.user, 'kernel': times.kernel, 'idle': times.idle,
+                'iowait': times.iowait, 'frequency': times.frequency_mhz}
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
         return [self._host]
@@ -296,7 +304,19 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             self._interfaces.detach(context, instance, vif)
 
-    # -- what it wrote
+    # -- what it uses and what it wrote
+
+    def get_diagnostics(self, instance: Any) -> dict[str, int]:
+        return diagnostics.free_form(self._measure(instance))
+
+    def get_instance_diagnostics(self, instance: Any) -> Any:
+        return diagnostics.standard_form(
+            instance, self._measure(instance), self._facts().engine.name)
+
+    def _measure(self, instance: Any) -> diagnostics.Figures:
+        with faults.operating(instance):
+            return diagnostics.measure(
+                instance, self._runtime.inspect(identity.container_name(instance)))
 
     def get_console_output(self, context: Any, instance: Any) -> str:
         with faults.operating(instance):
