@@ -29,6 +29,7 @@
     ├── InvalidSpec              what the user or operator asked for makes no container
     ├── ImageInvalid             the image's bytes are no image that can be run
     ├── ImageUnavailable         Glance or a registry does not deliver it (may be tried again)
+    ├── OtherTenant              the host may not have servers of both projects
     ├── VifError                 a port could not be wired to the server
     └── SwitchUnavailable        the host's switch does not say which ports it has
 
@@ -129,6 +130,10 @@ class ImageUnavailable(ZunNovaError):
         super().__init__(f'Image {image_id} cannot be fetched: {reason}')
         self.image_id = image_id
         self.reason = reason
+
+
+class OtherTenant(ZunNovaError):
+    """A flavor keeps servers of different projects from sharing this host."""
 
 
 class VifError(ZunNovaError):

@@ -105,6 +105,9 @@ class ContainerDriver(driver.ComputeDriver):
         if not engine.live_restore:
             LOG.warning('A restart of %s stops all servers; set "live-restore": true in its '
                         'daemon.json', engine.name)
+        if not engine.remaps_users:
+            LOG.info('Root in a server is root on this host, though confined; "userns-remap" in '
+                     'the daemon.json of %s makes it nobody', engine.name)
         daemons.start()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
@@ -159,7 +162,10 @@ class ContainerDriver(driver.ComputeDriver):
 
     def get_available_resource(self, nodename: str) -> dict[str, Any]:
         facts = self._facts()
-        return resources.available(facts, nodename, nova.virt.node.get_local_node_uuid())
+        with faults.reporting():
+            tenant = self._servers.tenants.owner()
+        return resources.available(
+            facts, nodename, nova.virt.node.get_local_node_uuid(), tenant or '')
 
     def update_provider_tree(self, provider_tree: Any, nodename: str,
                              allocations: Any = None) -> None:
@@ -227,6 +233,9 @@ class ContainerDriver(driver.ComputeDriver):
             # Its truth value would wait for Neutron; the image need not.
             ports = () if network_info is None else network_info
             self._servers.create(context, instance, image_meta, ports, power_on)
+
+    def failed_spawn_cleanup(self, instance: Any) -> None:
+        self._servers.tenants.leaving(instance)
 
     def destroy(self, context: Any, instance: Any, network_info: Any,
                 block_device_info: Any = None, destroy_disks: bool = True,

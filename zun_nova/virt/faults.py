@@ -67,7 +67,7 @@ def preparing(instance: Any) -> Iterator[None]:
         yield
     except errors.InvalidSpec as ex:
         raise exception.InstanceUnacceptable(str(ex)) from ex
-    except errors.EngineError as ex:
+    except (errors.EngineError, errors.OtherTenant) as ex:
         _note(instance, ex)
         raise exception.ComputeResourcesUnavailable(reason=str(ex)) from ex
 
@@ -87,8 +87,9 @@ def building(instance: Any) -> Iterator[None]:
         raise exception.BuildAbortException(
             instance_uuid=instance.uuid, reason=str(unbound)) from ex
     except (errors.VifError, errors.ImageUnavailable, errors.StartFailed,
-            errors.InvalidRequest) as ex:
-        # The same image, words and ports would fail on every other host as well, and all hosts
+            errors.InvalidRequest, errors.OtherTenant) as ex:
+        # Who moves here can only be told to move elsewhere. Of the others, the same
+        # image, words and ports would fail on every other host as well, and all hosts
         # ask the same Glance. To try them would replace the cause by "Exhausted all hosts".
         # VirtualInterfaceCreateException, Nova's own for ports, would hide which port and why.
         raise exception.BuildAbortException(instance_uuid=instance.uuid, reason=str(ex)) from ex
@@ -97,7 +98,7 @@ def building(instance: Any) -> Iterator[None]:
         raise exception.InstanceDeployFailure(reason=str(ex)) from ex
 
 
-def _note(instance: Any, ex: errors.EngineError) -> None:
+def _note(instance: Any, ex: errors.ZunNovaError) -> None:
     """Keep why this host failed for the owner of the server."""
     try:
         exits.record(instance.uuid, instance.project_id, str(ex), BUILD_FAILED)

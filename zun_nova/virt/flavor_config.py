@@ -38,6 +38,7 @@ CAP_ADD = 'container:cap_add'
 CAP_DROP = 'container:cap_drop'
 DEVICES = 'container:devices'
 SECCOMP = 'container:seccomp'
+SAME_TENANT = 'container:same_tenant'
 
 ALL = 'ALL'
 #: See capabilities(7).
@@ -120,6 +121,8 @@ KEYS: Mapping[str, Key] = {key.name: key for key in (
         rule='/dev/PATH[:PATH_INSIDE][:rwm], with commas between several'),
     Key(SECCOMP, 'unconfined lets the server make every system call.', str,
         pattern='default|unconfined', rule='default or unconfined'),
+    Key(SAME_TENANT, 'true: the server shares its host with servers of its own project only.',
+        bool, rule='true or false'),
 )}
 
 
@@ -147,6 +150,8 @@ class FlavorConfig:
     devices: tuple[Device, ...] = ()
     #: All system calls are allowed.
     seccomp_unconfined: bool = False
+    #: No server of another project on the same host.
+    same_tenant: bool = False
 
 
 def from_extra_specs(extra_specs: Mapping[str, str]) -> FlavorConfig:
@@ -171,7 +176,16 @@ def from_extra_specs(extra_specs: Mapping[str, str]) -> FlavorConfig:
         cap_drop=_split(values.get(CAP_DROP)),
         devices=tuple(map(_device, _split(values.get(DEVICES)))),
         seccomp_unconfined=values.get(SECCOMP) == 'unconfined',
+        same_tenant=values.get(SAME_TENANT, False),
     )
+
+
+def keeps_tenants_apart(extra_specs: Mapping[str, str]) -> bool:
+    """Whether servers of this flavor share a host with their own project's only.
+
+    :raises errors.InvalidSpec: the value does not fit.
+    """
+    return SAME_TENANT in extra_specs and bool(KEYS[SAME_TENANT].read(extra_specs[SAME_TENANT]))
 
 
 def register() -> list[Any]:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zun_nova.virt import flavor_config
+
 #: nova-docker's scheme as well, so that its containers can be adopted.
 NAME_PREFIX = 'nova-'
 
@@ -28,6 +30,9 @@ LABEL_USER = 'org.openstack.nova.user_id'
 LABEL_IMAGE = 'org.openstack.nova.image_id'
 LABEL_FLAVOR = 'org.openstack.nova.flavor'
 LABEL_ROLE = 'org.openstack.nova.role'
+#: There, and TRUE, when the flavor keeps other projects' servers from the host.
+LABEL_SAME_TENANT = 'org.openstack.nova.same_tenant'
+TRUE = 'true'
 
 #: The container the user sees.
 ROLE_SERVER = 'server'
@@ -66,6 +71,7 @@ def labels(instance: Any, host: str, role: str) -> dict[str, str]:
         engine, and each sees only its own.
     :param role: ROLE_SERVER or ROLE_NETWORK.
     """
+    apart = flavor_config.keeps_tenants_apart(instance.flavor.extra_specs)
     return {
         LABEL_UUID: str(instance.uuid),
         LABEL_NAME: instance.name,
@@ -75,7 +81,7 @@ def labels(instance: Any, host: str, role: str) -> dict[str, str]:
         LABEL_IMAGE: instance.image_ref or '',
         LABEL_FLAVOR: instance.flavor.name,
         LABEL_ROLE: role,
-    }
+    } | ({LABEL_SAME_TENANT: TRUE} if apart else {})
 
 
 def all_of(host: str) -> dict[str, str]:

@@ -31,6 +31,8 @@ from zun_nova.virt.runtime import base
 #: Every trait of ours starts so; others are never touched.
 TRAIT_PREFIX = 'CUSTOM_CONTAINER_'
 TRAIT_HOST = TRAIT_PREFIX + 'HOST'
+#: The host's statistic that names the project whose servers have it to themselves, or ''.
+STAT_TENANT = 'container_tenant'
 
 MIB = 1024 ** 2
 GIB = 1024 ** 3
@@ -67,8 +69,12 @@ def version_number(text: str) -> int:
     return major * 1_000_000 + minor * 1000 + patch
 
 
-def available(facts: HostFacts, node: str, node_uuid: str) -> dict[str, Any]:
-    """The dict of ComputeDriver.get_available_resource()."""
+def available(facts: HostFacts, node: str, node_uuid: str,
+              tenant: str = '') -> dict[str, Any]:
+    """The dict of ComputeDriver.get_available_resource().
+
+    :param tenant: of STAT_TENANT.
+    """
     engine = facts.engine
     return {
         'uuid': node_uuid,
@@ -86,7 +92,7 @@ def available(facts: HostFacts, node: str, node_uuid: str) -> dict[str, Any]:
         'supported_instances': [
             (engine.architecture, fields.HVType.DOCKER, fields.VMMode.EXE)],
         'numa_topology': None,
-        'stats': {'uptime': facts.uptime},
+        'stats': {'uptime': facts.uptime, STAT_TENANT: tenant},
     }
 
 

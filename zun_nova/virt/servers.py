@@ -36,6 +36,7 @@ from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import resources
 from zun_nova.virt import spec
+from zun_nova.virt import tenants
 from zun_nova.virt import wanted
 from zun_nova.virt.runtime import base
 
@@ -64,6 +65,7 @@ class Servers:
         self._networks = networks
         self._default = default
         self._virtapi = virtapi
+        self.tenants = tenants.Tenants(runtime, default.host)
 
     def list(self) -> list[base.ContainerSummary]:
         """Those that have a container here, in one engine call."""
@@ -74,12 +76,17 @@ class Servers:
         return self._runtime.list(identity.servers_of(self._default.host) | labels)
 
     def check_host(self, instance: Any) -> None:
-        """Make sure that this host has what the server's flavor asks for.
+        """Make sure that this host has what the server's flavor asks for, and count it in.
 
         :raises errors.InvalidSpec: it has not, and nothing in the flavor keeps
             it to hosts that have.
         :raises nova.exception.ComputeResourcesUnavailable: another host may.
+        :raises errors.OtherTenant: it must not live beside those that are here.
         """
+        self._check_flavor(instance)
+        self.tenants.let_in(instance)
+
+    def _check_flavor(self, instance: Any) -> None:
         extra_specs = instance.flavor.extra_specs
         power = flavor_config.from_extra_specs(extra_specs)
         for device in power.devices:
@@ -113,7 +120,8 @@ class Servers:
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
         container = self.container_of(instance, image_meta, source.reference)
         check = wanted.Wanted(context, instance).check
-        with self._images.held(context, source, check), contextlib.ExitStack() as on_failure:
+        with self.tenants.entering(instance), self._images.held(context, source, check), \
+                contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
             self.make(context, instance, container, network_info, power_on)
             on_failure.pop_all()
@@ -129,14 +137,18 @@ class Servers:
 
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
              network_info: Any, power_on: bool) -> None:
-        """The same of a container whose image the engine has; on failure what was made stays."""
-        with events.wait_plugged(self._virtapi, instance, network_info):
-            self._networks.open(instance, network_info)
-            self._runtime.create(container)
-            devices.record(context, instance, network_info)
-        self._networks.announce(instance, network_info)
-        if power_on:
-            self._runtime.start(container.name)
+        """The same of a container whose image the engine has; on failure what was made stays.
+
+        :raises errors.OtherTenant: it must not live beside those that are here.
+        """
+        with self.tenants.entering(instance):
+            with events.wait_plugged(self._virtapi, instance, network_info):
+                self._networks.open(instance, network_info)
+                self._runtime.create(container)
+                devices.record(context, instance, network_info)
+            self._networks.announce(instance, network_info)
+            if power_on:
+                self._runtime.start(container.name)
 
     def destroy(self, instance: Any, network_info: Any, keep_disk: bool = False) -> None:
         """Remove container, writable layer, ports and namespace; may be called again.
@@ -146,6 +158,7 @@ class Servers:
         :param keep_disk: leave the container, stopped, for its writable layer.
         """
         name = identity.container_name(instance)
+        self.tenants.leaving(instance)
         if keep_disk:
             with contextlib.suppress(errors.NotFound):
                 self._runtime.stop(name, 0)

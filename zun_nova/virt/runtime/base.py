@@ -76,6 +76,8 @@ class EngineInfo:
     capabilities: Capabilities
     #: The disk below data_root, /dev/NAME; None when it is on none of its own.
     disk_device: str | None = None
+    #: Root in containers is nobody on the host.
+    remaps_users: bool = False
 
 
 class State(enum.Enum):

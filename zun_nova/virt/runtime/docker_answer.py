@@ -38,6 +38,8 @@ _FIXED_SIZE_RUNTIMES = ('runsc', 'kata')
 _QUOTA_DRIVERS = ('btrfs', 'zfs')
 # Mount options of XFS.
 _PROJECT_QUOTA = {'pquota', 'prjquota'}
+# As /info lists userns-remap.
+_USERNS = 'name=userns'
 _NEVER = '0001-01-01T00:00:00Z'
 
 
@@ -103,6 +105,7 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
             update_limits=not default_runtime.startswith(_FIXED_SIZE_RUNTIMES),
             disk_quota=_disk_quota(answer, mount),
         ),
+        remaps_users=_USERNS in (answer.get('SecurityOptions') or ()),
     )
 
 

@@ -32,6 +32,7 @@ FITTING = {
     'cap_drop': 'CHOWN',
     'devices': '/dev/fuse,/dev/null:/dev/n:rw,/dev/full:r',
     'seccomp': 'unconfined',
+    'same_tenant': 'true',
 }
 
 UNFIT = {
@@ -43,6 +44,7 @@ UNFIT = {
     'cap_drop': 'CHOWN;SETUID',
     'devices': '/etc/shadow',
     'seccomp': '/etc/profile.json',
+    'same_tenant': 'some',
     'priviledged': 'true',
     'env:A': 'of servers, not of flavors',
 }

@@ -117,6 +117,11 @@ class InfoTest(testtools.TestCase):
             info = self.info(option, Driver=driver, DriverStatus=status, DockerRootDir=root)
             self.assertEqual(wanted, info.capabilities.disk_quota, (driver, root, option))
 
+    def test_user_namespaces(self):
+        for options, wanted in ((['name=seccomp,profile=default', 'name=userns'], True),
+                                (['name=seccomp,profile=default'], False), (None, False)):
+            self.assertEqual(wanted, self.info(SecurityOptions=options).remaps_users, options)
+
     def test_sandboxes_keep_their_size(self):
         for runtime, wanted in (('runc', True), ('crun', True), ('runsc', False),
                                 ('kata-qemu', False)):

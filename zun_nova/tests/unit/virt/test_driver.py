@@ -120,6 +120,43 @@ class DriverCase(test.NoDBTestCase):
         self.assertEqual({}, self.wiring.switch)
 
 
+class TenantsTest(DriverCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alone = self.instance()
+        self.alone.flavor.extra_specs = {'container:same_tenant': 'true'}
+        self.other = self.instance()
+        self.other.project_id = 'other'
+
+    def test_build_goes_on_to_another_host(self) -> None:
+        """Also when the server that has this one is only being built yet."""
+        self.driver.prepare_for_spawn(self.alone)
+        self.assertRaises(exception.ComputeResourcesUnavailable,
+                          self.driver.prepare_for_spawn, self.other)
+        self.assertEqual([(self.other.uuid, 'other', faults.BUILD_FAILED)],
+                         [(uuid, project, action) for uuid, project, _, action in self.actions])
+        self.driver.failed_spawn_cleanup(self.alone)
+        self.driver.prepare_for_spawn(self.other)
+
+    def test_who_moves_here_is_checked_as_well(self) -> None:
+        self.spawn(self.other)
+        refused = self.assertRaises(exception.BuildAbortException, self.spawn, self.alone)
+        self.assertIn('container:same_tenant', str(refused))
+        self.driver.destroy(self.context, self.other, self.network_info)
+        self.spawn(self.alone)
+
+    def test_host_tells_the_scheduler(self) -> None:
+        def tenant() -> str:
+            return str(self.driver.get_available_resource('compute1')['stats']['container_tenant'])
+        self.stub_out('nova.virt.node.get_local_node_uuid', lambda: str(uuid.uuid4()))
+        self.assertEqual('', tenant())
+        self.spawn(self.alone)
+        self.assertEqual('project', tenant())
+        self.driver.destroy(self.context, self.alone, self.network_info)
+        self.assertEqual('', tenant())
+
+
 class SpawnTest(DriverCase):
 
     def test_spawn_and_destroy(self) -> None:

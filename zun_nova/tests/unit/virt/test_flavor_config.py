@@ -33,6 +33,7 @@ GOOD = (
     ('container:cap_drop', 'ALL', {'cap_drop': ('ALL',)}),
     ('container:seccomp', 'unconfined', {'seccomp_unconfined': True}),
     ('container:seccomp', 'default', {}),
+    ('container:same_tenant', 'true', {'same_tenant': True}),
     ('container:devices', '/dev/fuse,/dev/a:/dev/b,/dev/c:/dev/d:r,/dev/e:rw',
      {'devices': (flavor_config.Device('/dev/fuse', '/dev/fuse', 'rwm'),
                   flavor_config.Device('/dev/a', '/dev/b', 'rwm'),
@@ -54,6 +55,7 @@ BAD = (
     ('container:devices', '/etc/passwd'),
     ('container:devices', '/dev/a:x'),
     ('container:seccomp', 'none'),
+    ('container:same_tenant', 'mine'),
 )
 
 

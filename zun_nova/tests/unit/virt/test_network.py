@@ -24,7 +24,7 @@ from zun_nova.virt import spec
 def made(hostname: str | None, *network_info: object) -> spec.NetworkSpec:
     instance = types.SimpleNamespace(
         uuid=str(uuid.uuid4()), name='instance-1', hostname=hostname, project_id='p', user_id='u',
-        image_ref='i', flavor=types.SimpleNamespace(name='f'))
+        image_ref='i', flavor=types.SimpleNamespace(name='f', extra_specs={}))
     return network.network_spec(instance, network_info, 'compute1')
 
 
