@@ -52,6 +52,8 @@ class Container:
         self.id = secrets.token_hex(32)
         self.name = name
         self.config = request
+        if labels := {**(image.config.get('Labels') or {}), **(request.get('Labels') or {})}:
+            request['Labels'] = labels
         self.host_config: dict[str, Any] = request.get('HostConfig') or {}
         self.image = image
         self.status = 'created'
@@ -95,6 +97,7 @@ class Container:
         files = {path: content.decode() for path, content in
                  (self.image.files | self.put | self._mounted()).items()} | owner.files()
         self.play = program.play(argv, bool(self.config.get('Tty')), files)
+        self.put |= {path: text.encode() for path, text in self.play.files.items()}
         self._write(self.play.output)
         self.status, self.pid, self.exit_code, self.error = 'running', next(_PIDS), 0, ''
         self.started_at = _now()
@@ -207,6 +210,17 @@ class Container:
                 'Error': self.error, 'StartedAt': self.started_at,
                 'FinishedAt': self.finished_at},
         }
+
+    def whole_config(self) -> dict[str, Any]:
+        """What it says over what its image says."""
+        own = {key: value for key, value in self.config.items()
+               if key != 'HostConfig' and value not in (None, '', [], {})}
+        inherited = dict(self.image.config)
+        if 'Entrypoint' in own:
+            inherited.pop('Cmd', None)
+        env = {line.partition('=')[0]: line
+               for line in (*inherited.get('Env', ()), *own.get('Env', ()))}
+        return inherited | own | {'Env': list(env.values()), 'Hostname': self.id[:12]}
 
     def _argv(self) -> list[str]:
         entrypoint = self.config.get('Entrypoint')

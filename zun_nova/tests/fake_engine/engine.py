@@ -33,6 +33,7 @@ from zun_nova.tests.fake_engine import registries
 
 _NAME = re.compile('[a-zA-Z0-9][a-zA-Z0-9_.-]+')
 _RUNTIMES = ('runc', 'io.containerd.runc.v2')
+_PIECE = 64 * 1024
 _LEAST_MEMORY = 6 * 1024 * 1024
 _BELONGS_TO_OWNER = {
     'Dns': 'dns', 'ExtraHosts': 'custom host-to-IP mapping'}
@@ -85,6 +86,7 @@ class Engine:
                 ('POST', '/images/create', self._pull),
                 ('GET', '/distribution/(.+)/json', self._inspect_remote),
                 ('GET', '/images/(.+)/json', self._inspect_image),
+                ('GET', '/images/(.+)/get', self._save),
                 ('POST', '/images/(.+)/tag', self._tag),
                 ('DELETE', '/images/(.+)', self._remove_image),
             )]
@@ -171,9 +173,14 @@ class Engine:
 
     def _commit(self, query: Query, body: bytes) -> answers.Answer:
         known = self.find(query['container'])
-        image = self.images.commit(
-            known.image, {key: known.config[key] for key in ('Entrypoint', 'Cmd')
-                          if known.config.get(key)}, known.put, f'{query["repo"]}:{query["tag"]}')
+        freeze = query.get('pause') in ('1', 'true', 'True') and known.status == 'running'
+        if freeze:
+            known.pause()
+        changes = {'Labels': labels} if (labels := json.loads(body).get('Labels')) else {}
+        image = self.images.commit(known.image, known.whole_config(), changes, known.put,
+                                   f'{query["repo"]}:{query["tag"]}')
+        if freeze:
+            known.unpause()
         return answers.of_json({'Id': image.id}, 201)
 
     def _act(self, name: str, action: str, query: Query, body: bytes) -> answers.Answer:
@@ -291,6 +298,11 @@ class Engine:
 
     def _inspect_image(self, name: str, query: Query, body: bytes) -> answers.Answer:
         return answers.of_json(self.images.find(name).describe())
+
+    def _save(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        archive = self.images.save(name)
+        pieces = (archive[at:at + _PIECE] for at in range(0, len(archive), _PIECE))
+        return answers.Answer(200, content_type='application/x-tar', pieces=pieces)
 
     def _tag(self, name: str, query: Query, body: bytes) -> answers.Answer:
         self.images.tag(name, f'{query["repo"]}:{query.get("tag", "latest")}')

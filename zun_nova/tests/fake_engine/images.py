@@ -24,6 +24,8 @@ from typing import Any
 
 from zun_nova.tests.fake_engine import answers
 
+_TEXT_BYTES = 4096
+
 
 @dataclasses.dataclass
 class Image:
@@ -36,8 +38,12 @@ class Image:
     tags: set[str] = dataclasses.field(default_factory=set)
     #: Names with digest, by which it was pulled.
     digests: set[str] = dataclasses.field(default_factory=set)
-    #: Content by path of what was put into the container it was made of.
+    #: Of text, by path.
     files: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    #: All that its configuration says.
+    document: dict[str, Any] = dataclasses.field(default_factory=dict)
+    #: Tars.
+    layers: tuple[bytes, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """The answer to /images/NAME/json."""
@@ -95,19 +101,47 @@ class Images:
             other.tags.discard(tag)
         image.tags.add(tag)
 
-    def commit(self, base: Image, config: dict[str, Any], files: dict[str, bytes],
-               tag: str) -> Image:
+    def commit(self, base: Image, whole_config: dict[str, Any], changes: dict[str, Any],
+               files: dict[str, bytes], tag: str) -> Image:
         """Make an image of a container.
 
         :param base: the container's image.
-        :param config: what the container says over it.
+        :param whole_config: the container's.
+        :param changes: of it, for the image.
+        :param files: content by path of what the container has over its image.
         """
+        layer = _layer(files)
+        # Docker notes all that of the container.
+        document = {
+            **base.document, 'container': secrets.token_hex(32), 'container_config': whole_config,
+            'config': whole_config | changes, 'docker_version': '20.10.24',
+            'rootfs': {'type': 'layers', 'diff_ids': [
+                *base.document['rootfs']['diff_ids'], f'sha256:{_digest(layer)}']}}
         image = dataclasses.replace(
-            base, id=f'sha256:{secrets.token_hex(32)}', config=base.config | config, tags=set(),
-            files=base.files | files)
+            base, id=f'sha256:{_digest(_json(document))}', config=document['config'], tags=set(),
+            digests=set(), files=base.files | files, document=document,
+            layers=(*base.layers, layer))
         self.by_id[image.id] = image
         self.tag(image.id, tag)
         return image
+
+    def save(self, name: str) -> bytes:
+        """The image as Docker 20.10 writes it."""
+        image = self.find(name)
+        members: dict[str, bytes] = {}
+        for layer in image.layers:
+            directory = _digest(layer + b'v1')
+            members |= {f'{directory}/VERSION': b'1.0', f'{directory}/layer.tar': layer,
+                        f'{directory}/json': _json({
+                            'id': directory, 'container_config': image.config})}
+        config = f'{image.id.removeprefix("sha256:")}.json'
+        layers = [member for member in members if member.endswith('/layer.tar')]
+        tags = [name] if name in image.tags else None
+        members |= {config: _json(image.document),
+                    'manifest.json': _json(
+                        [{'Config': config, 'RepoTags': tags, 'Layers': layers}]),
+                    'repositories': _json({'x': {'1': 'y'}})}
+        return _tar(members)
 
     def remove(self, name: str, users: list[str]) -> list[dict[str, str]]:
         """Take the tag away, and the image when it was its last.
@@ -129,10 +163,13 @@ class Images:
 
     def _load_one(self, tar: tarfile.TarFile, entry: dict[str, Any]) -> Image:
         config = _member(tar, entry['Config'])
-        programs = frozenset(
-            name for layer in entry['Layers'] for name in _programs(_member(tar, layer)))
+        document = json.loads(config)
+        layers = tuple(_member(tar, layer) for layer in entry['Layers'])
+        programs = frozenset(name for layer in layers for name in _programs(layer))
+        files = {path: data for layer in layers for path, data in _texts(layer).items()}
         image = Image(f'sha256:{hashlib.sha256(config).hexdigest()}',
-                      json.loads(config).get('config') or {}, programs)
+                      document.get('config') or {}, programs, files=files, document=document,
+                      layers=layers)
         image = self.by_id.setdefault(image.id, image)
         for tag in entry['RepoTags'] or ():
             if tag != tag.lower() or ' ' in tag:
@@ -154,3 +191,34 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 def _programs(layer: bytes) -> list[str]:
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
         return [member.name.rpartition('/')[2] for member in tar if not member.isdir()]
+
+
+def _texts(layer: bytes) -> dict[str, bytes]:
+    """Content by path of its files of some lines."""
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        found = {f'/{member.name}': file.read() for member in tar
+                 if member.isreg() and member.size < _TEXT_BYTES
+                 and (file := tar.extractfile(member))}
+    return {path: data for path, data in found.items() if data.isascii() and b'\0' not in data}
+
+
+def _layer(files: dict[str, bytes]) -> bytes:
+    return _tar({path.lstrip('/'): data for path, data in files.items()})
+
+
+def _tar(members: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode='w') as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -16,8 +16,8 @@ Nothing runs: the command is read, and what it would write and how it would
 end is worked out. Known are ``sh -c`` with a few commands divided by ``;``,
 and these commands by themselves::
 
-    echo WORDS [>&2]    printf FORMAT NUMBER    seq FIRST LAST    hostname
-    cat /etc/resolv.conf    sleep SECONDS    exit CODE    true    false
+    echo WORDS [>&2]    echo WORDS > PATH    printf FORMAT NUMBER    seq FIRST LAST    hostname
+    cat PATH    sleep SECONDS    exit CODE    true    false
     trap "exit CODE" SIGNAL
 
 Anything else runs for ever. As pid 1 of a container does, a process heeds no
@@ -47,6 +47,8 @@ class Play:
     exit_code: int = 0
     #: Exit code by signal without SIG.
     traps: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: Content by path of the files it writes.
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def play(argv: Sequence[str], tty: bool, files: Mapping[str, str]) -> Play:
@@ -97,8 +99,10 @@ def _do(command: list[str], result: Play, files: Mapping[str, str]) -> bool:
         return True
     elif name in ('true', 'false'):
         result.exit_code = int(name == 'false')
+    elif name == 'echo' and args[-2:-1] == ['>']:
+        result.files[args[-1]] = ' '.join(args[:-2]) + '\n'
     else:
-        written = _written(name, args, files)
+        written = _written(name, args, {**files, **result.files})
         if written is None:
             result.seconds = FOREVER
             return True

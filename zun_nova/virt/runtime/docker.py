@@ -18,7 +18,6 @@ from collections.abc import Mapping
 import contextlib
 import dataclasses
 import pathlib
-import re
 from typing import Any
 
 from zun_nova import errors
@@ -36,10 +35,8 @@ from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
 from zun_nova.virt.runtime import docker_registry
 from zun_nova.virt.runtime import docker_request
+from zun_nova.virt.runtime import docker_snapshots
 from zun_nova.virt.runtime import docker_streams
-
-# Docker takes such a name for the beginning of a container's id as well.
-_LIKE_AN_ID = re.compile('[0-9a-f]{1,64}')
 
 _MOUNTINFO = pathlib.Path('/proc/self/mountinfo')
 _CHUNK = 64 * 1024
@@ -51,7 +48,7 @@ _MORE_LINES = 16
 
 class DockerRuntime(
         docker_images.Images, docker_registry.Puller, docker_events.Events,
-        docker_streams.Streams, base.Runtime):
+        docker_snapshots.Snapshots, docker_streams.Streams, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.
@@ -86,7 +83,7 @@ class DockerRuntime(
 
     def inspect(self, name: str) -> base.ContainerInfo:
         with self._engine.ask(f'inspect container {name}') as client:
-            return docker_answer.container(_inspect(client, name))
+            return docker_answer.container(docker_client.inspect(client, name))
 
     def create(self, spec: container_spec.ContainerSpec) -> str:
         if not spec.files:
@@ -112,7 +109,7 @@ class DockerRuntime(
         with self._engine.ask(f'create container {name}') as client:
             client.create_container_from_config(docker_request.builder(spec), name)
         with self._engine.ask(f'inspect container {name}') as client:
-            docker_files.refuse_volumes(_inspect(client, name), spec.files)
+            docker_files.refuse_volumes(docker_client.inspect(client, name), spec.files)
         docker_files.put(self._engine, name, spec.files)
         with self._engine.ask(f'make an image of container {name}') as client:
             client.commit(name, *image.split(':'))
@@ -123,7 +120,7 @@ class DockerRuntime(
         operation = f'start container {name}'
         try:
             with self._engine.ask(operation, docker_errors.START_KINDS) as client:
-                client.start(_exact(client, name))
+                client.start(docker_client.exact(client, name))
         except errors.NotFound as ex:
             self.inspect(name)   # raises NotFound when it is the container that is missing
             raise errors.Conflict(
@@ -136,18 +133,18 @@ class DockerRuntime(
         with self._engine.ask(f'stop container {name}') as client:
             # The SDK waits this much longer for the answer. A paused container
             # gets the signal when Docker thaws it.
-            client.stop(_exact(client, name), timeout=timeout)
+            client.stop(docker_client.exact(client, name), timeout=timeout)
 
     def _kill(self, name: str) -> None:
         """Docker's own stop with a timeout of 0 sends the stop signal first."""
         with contextlib.suppress(errors.Conflict):  # it is not running
             with self._engine.ask(f'kill container {name}') as client:
-                client.kill(_exact(client, name))
+                client.kill(docker_client.exact(client, name))
 
     def pause(self, name: str) -> None:
         try:
             with self._engine.ask(f'pause container {name}') as client:
-                client.pause(_exact(client, name))
+                client.pause(docker_client.exact(client, name))
         except errors.Conflict:
             if self.inspect(name).state is not base.State.PAUSED:
                 raise
@@ -155,7 +152,7 @@ class DockerRuntime(
     def unpause(self, name: str) -> None:
         try:
             with self._engine.ask(f'unpause container {name}') as client:
-                client.unpause(_exact(client, name))
+                client.unpause(docker_client.exact(client, name))
         except (errors.NotFound, errors.EngineUnavailable, errors.EngineTimeout):
             raise
         except errors.EngineError:   # that it is not paused is a 500
@@ -166,7 +163,7 @@ class DockerRuntime(
         # The image that create() may have made of it goes by its name.
         self._tag(_image_of(name), _image_of(new_name))
         with self._engine.ask(f'rename container {name} to {new_name}') as client:
-            client.rename(_exact(client, name), new_name)
+            client.rename(docker_client.exact(client, name), new_name)
         self.remove_image(_image_of(name))
 
     def _tag(self, image: str, other: str) -> None:
@@ -177,14 +174,14 @@ class DockerRuntime(
     def remove(self, name: str) -> None:
         with contextlib.suppress(errors.NotFound):
             with self._engine.ask(f'remove container {name}') as client:
-                _exact(client, name)
+                docker_client.exact(client, name)
             self._engine.remove_container(name)
         self._engine.remove_container(_builder(name))
         self.remove_image(_image_of(name))
 
     def logs(self, name: str, max_bytes: int) -> bytes:
         with self._engine.ask(f'read the output of container {name}') as client:
-            container = _inspect(client, name)
+            container = docker_client.inspect(client, name)
             lines = max_bytes // _LINE_BYTES + 1
             seen = -1
             while True:
@@ -227,18 +224,3 @@ def _builder(name: str) -> str:
 def _image_of(name: str) -> str:
     """That image."""
     return f'zun-nova/files:{name}'
-
-
-def _inspect(client: Any, name: str) -> Mapping[str, Any]:
-    """Docker's own answer for the container of exactly this name."""
-    answer: Mapping[str, Any] = client.inspect_container(name)
-    if answer['Name'] != f'/{name}':
-        raise errors.NotFound(f'find container {name}', f'there is only {answer["Name"][1:]}')
-    return answer
-
-
-def _exact(client: Any, name: str) -> str:
-    """The name, after a look when Docker could take it for the beginning of an id."""
-    if _LIKE_AN_ID.fullmatch(name):
-        _inspect(client, name)
-    return name

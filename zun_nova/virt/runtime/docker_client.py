@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import re
 import threading
 import time
 from typing import Any
@@ -31,6 +32,9 @@ from zun_nova.virt.runtime import docker_errors
 #: Of Docker 20.10.
 OLDEST_API = '1.41'
 NEWEST_API = docker.constants.DEFAULT_DOCKER_API_VERSION
+
+# Docker takes such a name for the beginning of a container's id as well.
+_LIKE_AN_ID = re.compile('[0-9a-f]{1,64}')
 
 
 class Engine:
@@ -138,6 +142,21 @@ def api_version(server: Mapping[str, Any]) -> str:
 def quoted(name: str) -> str:
     """A name as one part of a path."""
     return parse.quote(name, safe='')
+
+
+def inspect(client: Any, name: str) -> Mapping[str, Any]:
+    """Docker's own answer for the container of exactly this name."""
+    answer: Mapping[str, Any] = client.inspect_container(name)
+    if answer['Name'] != f'/{name}':
+        raise errors.NotFound(f'find container {name}', f'there is only {answer["Name"][1:]}')
+    return answer
+
+
+def exact(client: Any, name: str) -> str:
+    """The name, after a look when Docker could take it for the beginning of an id."""
+    if _LIKE_AN_ID.fullmatch(name):
+        inspect(client, name)
+    return name
 
 
 def _number(version: str) -> tuple[int, ...]:
