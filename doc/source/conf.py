@@ -18,6 +18,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
 
 extensions = [
+    'conformance',
     'container_config',
     'openstackdocstheme',
     'oslo_config.sphinxconfiggen',
