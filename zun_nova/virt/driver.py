@@ -32,8 +32,10 @@ from zun_nova import conf as zun_conf
 from zun_nova.vif import daemons
 from zun_nova.vif import plug
 from zun_nova.virt import availability
+from zun_nova.virt import config_drive
 from zun_nova.virt import diagnostics
 from zun_nova.virt import faults
+from zun_nova.virt import guest
 from zun_nova.virt import identity
 from zun_nova.virt import image_cache
 from zun_nova.virt import images
@@ -89,8 +91,10 @@ class ContainerDriver(driver.ComputeDriver):
         self._states = states.States()
         image_store = images.Images(self._runtime, CONF)
         self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
+        self._drives = config_drive.ConfigDrives(CONF, host)
         self._servers = servers.Servers(
-            self._runtime, image_store, self._networks, spec.defaults(CONF, host), self.virtapi)
+            self._runtime, image_store, self._networks, self._drives, spec.defaults(CONF, host),
+            self.virtapi)
 
     # -- the host
 
@@ -117,7 +121,8 @@ class ContainerDriver(driver.ComputeDriver):
         """
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
-            self._runtime, self._networks, self._host, CONF.zun_nova.reconcile_interval)
+            self._runtime, self._networks, self._drives, self._host,
+            CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
         # Here, so that Nova's first look at the host, which tells Placement, comes after it.
         self._status.engine_found()
@@ -229,10 +234,10 @@ class ContainerDriver(driver.ComputeDriver):
               block_device_info: Any = None, power_on: bool = True,
               accel_info: Any = None) -> None:
         with faults.building(instance):
-            servers.refuse_unsupported(instance, injected_files)
+            given = guest.given(injected_files, admin_password)
             # Its truth value would wait for Neutron; the image need not.
             ports = () if network_info is None else network_info
-            self._servers.create(context, instance, image_meta, ports, power_on)
+            self._servers.create(context, instance, image_meta, ports, given, power_on)
 
     def failed_spawn_cleanup(self, instance: Any) -> None:
         self._servers.tenants.leaving(instance)

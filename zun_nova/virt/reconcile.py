@@ -42,6 +42,7 @@ from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from zun_nova.vif import switch
+from zun_nova.virt import config_drive
 from zun_nova.virt import identity
 from zun_nova.virt import network
 from zun_nova.virt.runtime import base
@@ -60,15 +61,18 @@ class Remains:
     holder: bool = False
     #: Whatever virt driver plugged them.
     ports: tuple[switch.Port, ...] = ()
+    #: Its config drive.
+    drive: bool = False
 
     @property
     def labelled(self) -> bool:
         """It is of this compute service."""
-        return self.container or self.holder
+        return self.container or self.holder or self.drive
 
     def __str__(self) -> str:
-        parts = [name for name, there in (('container', self.container),
-                                          ('network', self.holder)) if there]
+        parts = [name for name, there in (
+            ('container', self.container), ('network', self.holder),
+            ('config drive', self.drive)) if there]
         return ', '.join(parts + [f'port {port.port_id}' for port in self.ports])
 
 
@@ -122,10 +126,11 @@ class Reconciler:
     :param interval: 0: only once.
     """
 
-    def __init__(self, runtime: base.Runtime, networks: network.Networks, host: str,
-                 interval: float) -> None:
+    def __init__(self, runtime: base.Runtime, networks: network.Networks,
+                 drives: config_drive.ConfigDrives, host: str, interval: float) -> None:
         self._runtime = runtime
         self._networks = networks
+        self._drives = drives
         self._host = host
         self._interval = interval
         self._seen: set[str] = set()
@@ -197,6 +202,7 @@ class Reconciler:
                      instance_uuid=uuid)
             self._runtime.remove(identity.name_of(uuid))
             self._runtime.remove(identity.aside_name(uuid))
+            self._drives.remove(uuid)
             self._networks.close_forgotten(uuid)
 
     def _remains(self, only: str | None = None) -> dict[str, Remains]:
@@ -209,10 +215,12 @@ class Reconciler:
         ports = switch.ports()
         servers = _uuids(rows, identity.ROLE_SERVER)
         holders = _uuids(rows, identity.ROLE_NETWORK)
-        uuids = servers | holders | {port.instance_uuid for port in ports}
+        drives = self._drives.uuids()
+        uuids = servers | holders | drives | {port.instance_uuid for port in ports}
         return {
             uuid: Remains(uuid, uuid in servers, uuid in holders,
-                          tuple(port for port in ports if port.instance_uuid == uuid))
+                          tuple(port for port in ports if port.instance_uuid == uuid),
+                          uuid in drives)
             for uuid in uuids if only in (None, uuid)}
 
     def _records(self, context: Any, found: Mapping[str, Remains]) -> dict[str, Record]:

@@ -16,19 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 import pathlib
 from typing import Any
 
 from nova import exception
 from nova.compute import task_states
-from nova.virt import configdrive
 from oslo_log import log as logging
 
 from zun_nova import errors
 from zun_nova.vif import events
 from zun_nova.vif import plug
+from zun_nova.virt import config_drive
 from zun_nova.virt import devices
 from zun_nova.virt import flavor_config
+from zun_nova.virt import guest
 from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
@@ -43,26 +45,16 @@ from zun_nova.virt.runtime import base
 LOG = logging.getLogger(__name__)
 
 
-def refuse_unsupported(instance: Any, injected_files: Any) -> None:
-    """Refuse to lose what was given for the server.
-
-    :raises errors.InvalidSpec: something was given that no container gets yet.
-    """
-    if injected_files:
-        raise errors.InvalidSpec('personality', 'files cannot be injected into containers yet')
-    if configdrive.required_by(instance):
-        raise errors.InvalidSpec(
-            'config drive', 'containers have none yet; use the metadata service')
-
-
 class Servers:
     """The servers of one compute service."""
 
     def __init__(self, runtime: base.Runtime, image_store: images.Images,
-                 networks: network.Networks, default: spec.Defaults, virtapi: Any) -> None:
+                 networks: network.Networks, drives: config_drive.ConfigDrives,
+                 default: spec.Defaults, virtapi: Any) -> None:
         self._runtime = runtime
         self._images = image_store
         self._networks = networks
+        self._drives = drives
         self._default = default
         self._virtapi = virtapi
         self.tenants = tenants.Tenants(runtime, default.host)
@@ -106,7 +98,7 @@ class Servers:
             f'{reason}; install it, or set {trait}=required')
 
     def create(self, context: Any, instance: Any, image_meta: Any, network_info: Any,
-               power_on: bool) -> None:
+               given: guest.Given, power_on: bool) -> None:
         """Make the server; its process starts after its network.
 
         On failure all that was made is removed again. A container that was
@@ -118,12 +110,13 @@ class Servers:
             raise exception.InstanceExists(name=identity.container_name(instance))
         # What the owner asks for is checked before anything is fetched or made.
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
-        container = self.container_of(instance, image_meta, source.reference)
+        container = guest.with_files(
+            self.container_of(instance, image_meta, source.reference), given)
         check = wanted.Wanted(context, instance).check
         with self.tenants.entering(instance), self._images.held(context, source, check), \
                 contextlib.ExitStack() as on_failure:
             on_failure.callback(self._remove_failed, instance, network_info)
-            self.make(context, instance, container, network_info, power_on)
+            self.make(context, instance, container, network_info, power_on, given)
             on_failure.pop_all()
 
     def container_of(self, instance: Any, image_meta: Any, image: str) -> spec.ContainerSpec:
@@ -136,16 +129,20 @@ class Servers:
             instance, image, image_meta.properties.get('os_command_line'), self._default)
 
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
-             network_info: Any, power_on: bool) -> None:
+             network_info: Any, power_on: bool, given: guest.Given | None = None) -> None:
         """The same of a container whose image the engine has; on failure what was made stays.
 
+        :param given: None: the server was built before; what it was given then
+            is in the container's image, and in its config drive if that is here.
         :raises errors.OtherTenant: it must not live beside those that are here.
         """
         with self.tenants.entering(instance):
             with events.wait_plugged(self._virtapi, instance, network_info):
                 self._networks.open(instance, network_info)
-                self._runtime.create(container)
                 devices.record(context, instance, network_info)
+                drive = self._drives.mounts(instance, network_info, given)
+                self._runtime.create(dataclasses.replace(
+                    container, mounts=(*container.mounts, *drive)))
             self._networks.announce(instance, network_info)
             if power_on:
                 self._runtime.start(container.name)
@@ -168,13 +165,17 @@ class Servers:
             # Who attaches a port meanwhile finds the server, or finds it gone.
             with locks.wiring(instance):
                 self._runtime.remove(name)
-                if instance.task_state != task_states.RESIZE_REVERTING:
-                    self._remove_aside(str(instance.uuid))
+                reverting = instance.task_state == task_states.RESIZE_REVERTING
+                if not self._has_aside(str(instance.uuid), keep=reverting):
+                    self._drives.remove(str(instance.uuid))
                 self._networks.close(instance, network_info)
 
-    def _remove_aside(self, uuid: str) -> None:
-        if self._rows(**{identity.LABEL_UUID: uuid}):
+    def _has_aside(self, uuid: str, keep: bool) -> bool:
+        """Whether the server still has a container here; unless it is kept, it is removed."""
+        found = bool(self._rows(**{identity.LABEL_UUID: uuid}))
+        if found and not keep:
             self._runtime.remove(identity.aside_name(uuid))
+        return found and keep
 
     def exists(self, instance: Any) -> bool:
         """Whether the server has a container here, in whatever state."""

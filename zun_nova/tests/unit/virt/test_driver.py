@@ -23,6 +23,7 @@ from typing import Any
 from unittest import mock
 import uuid
 
+import fixtures
 from nova import context as nova_context
 from nova import exception
 from nova import objects
@@ -40,6 +41,7 @@ from zun_nova.tests import fake_engine
 from zun_nova.tests import images
 from zun_nova.tests.unit.vif import fakes as vif_fakes
 from zun_nova.tests.unit.vif import fixtures as vif_fixtures
+from zun_nova.tests.unit.virt import metadata_fakes
 from zun_nova.virt import driver
 from zun_nova.virt import faults
 from zun_nova.virt import identity
@@ -89,6 +91,11 @@ class DriverCase(test.NoDBTestCase):
         #: What was added to the actions of servers.
         self.actions: list[tuple[str, ...]] = []
         self.stub_out('zun_nova.virt.exits.record', lambda *values: self.actions.append(values))
+        self.flags(instances_path=self.useFixture(fixtures.TempDir()).path)
+        #: In the place of Nova's InstanceMetadata, which asks database and Neutron.
+        self.told = metadata_fakes.Told
+        self.stub_out('nova.api.metadata.base.InstanceMetadata',
+                      lambda *values, **more: self.told(*values, **more))
         self.driver = self.new_driver('compute1')
         self.context = nova_context.get_admin_context()
         self.network_info = utils.get_test_network_info()
@@ -99,10 +106,11 @@ class DriverCase(test.NoDBTestCase):
         return made
 
     def instance(self, **updates: Any) -> objects.Instance:
+        values = {'uuid': str(uuid.uuid4()), 'image_ref': IMAGE_ID, 'project_id': 'project',
+                  'user_id': 'user', 'hostname': 'web', 'config_drive': '', 'metadata': {},
+                  'system_metadata': {}, 'key_data': None}
         return fake_instance.fake_instance_obj(
-            self.context, uuid=str(uuid.uuid4()), image_ref=IMAGE_ID, project_id='project',
-            user_id='user', hostname='web', config_drive='', metadata={}, system_metadata={},
-            expected_attrs=['metadata', 'system_metadata'], **updates)
+            self.context, expected_attrs=['metadata', 'system_metadata'], **(values | updates))
 
     def image_meta(self, **updates: Any) -> objects.ImageMeta:
         return objects.ImageMeta.from_dict({
@@ -118,6 +126,7 @@ class DriverCase(test.NoDBTestCase):
         self.assertEqual({}, dict(self.engine.containers))
         self.assertEqual({}, self.wiring.wired)
         self.assertEqual({}, self.wiring.switch)
+        self.assertEqual(set(), self.driver._drives.uuids())
 
 
 class TenantsTest(DriverCase):
@@ -176,6 +185,23 @@ class SpawnTest(DriverCase):
         self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
         self.driver.power_on(self.context, instance, self.network_info)
         self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+
+    def test_what_it_is_given(self) -> None:
+        instance = self.instance(config_drive='True')
+        files = ('/etc/given', '/config-2/of/password', '/config-2/of/content')
+        script = ';'.join(f'cat {path}' for path in files)
+        instance.metadata = {'container:args': f'["sh", "-c", "{script}"]'}
+        self.spawn(instance, injected_files=[('etc/given', b'a file\n')])
+        output = self.driver.get_console_output(self.context, instance)
+        self.assertEqual('a file\npassword\n/etc/given: a file\n', output)
+        self.assertEqual({instance.uuid}, self.driver._drives.uuids())
+        # What it is started with again is what it was built with.
+        before = self.engine.requests.count(('POST', '/containers/create'))
+        self.driver.reboot(self.context, instance, self.network_info, 'HARD')
+        self.assertEqual(output * 2, self.driver.get_console_output(self.context, instance))
+        self.assertEqual(before, self.engine.requests.count(('POST', '/containers/create')))
+        self.driver.destroy(self.context, instance, self.network_info)
+        self.assert_nothing_left()
 
     def test_states_of_all_servers_cost_one_call(self) -> None:
         servers = [self.instance(power_state=power_state.RUNNING) for _ in range(3)]
@@ -305,14 +331,25 @@ class SpawnFailureTest(DriverCase):
                 exception.ImageUnacceptable, 'Corrupt', self.spawn, self.instance())
         self.assertEqual(2, self.glance.downloads)
 
-    def test_injected_files_are_not_lost_silently(self) -> None:
-        self.assertRaises(exception.InvalidInput, self.spawn, self.instance(),
-                          injected_files=[('/a', 'b')])
+    def test_personality_that_may_be_nowhere(self) -> None:
+        for path in ('/etc/../../x', '/proc/x', '//x', '/'):
+            ex = self.assertRaises(exception.InvalidInput, self.spawn, self.instance(),
+                                   injected_files=[('/fine', b''), (path, b'secret')])
+            self.assertIn('personality[1].path: must be absolute, without', str(ex))
+        self.assertEqual(0, self.glance.downloads)
 
-    def test_config_drive_is_not_lost_silently(self) -> None:
-        instance = self.instance()
-        instance.config_drive = 'True'
-        self.assertRaises(exception.InvalidInput, self.spawn, instance)
+    def test_config_drive_that_cannot_be_made(self) -> None:
+        self.told = mock.Mock(side_effect=exception.NovaException('no conductor'))
+        self.assertRaises(exception.NovaException, self.spawn, self.instance(config_drive='True'))
+
+    def test_engine_refuses_a_container_with_config_drive(self) -> None:
+        instance = self.instance(config_drive='True')
+        self.spawn(instance)
+        self.driver.destroy(self.context, instance, self.network_info)
+        name = identity.container_name(instance)
+        self.engine.fail_next('POST', '/containers/create', status=400, message='no')
+        self.assertRaises(exception.BuildAbortException, self.spawn, instance)
+        self.assertNotIn(name, self.engine.containers)
 
     def test_unknown_runtime(self) -> None:
         instance = self.instance()

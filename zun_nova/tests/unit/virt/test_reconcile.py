@@ -36,6 +36,7 @@ PORT = switch.Port(port_id='p', device='tapp', instance_uuid='u')
 CONTAINER = reconcile.Remains('u', container=True, holder=True, ports=(PORT,))
 HOLDER = reconcile.Remains('u', holder=True, ports=(PORT,))
 PORTS = reconcile.Remains('u', ports=(PORT,))
+DRIVE = reconcile.Remains('u', drive=True)
 
 HERE = reconcile.Record('here')
 DELETED_HERE = reconcile.Record('here', deleted=True)
@@ -61,7 +62,8 @@ class TestDecide(base.BaseTestCase):
                 (ELSEWHERE, LATER, LATER, KEEP),
                 (NOWHERE, LATER, LATER, KEEP),
                 (MIGRATED, KEEP, KEEP, KEEP)):
-            for remains, expected in ((CONTAINER, container), (HOLDER, holder), (PORTS, ports)):
+            for remains, expected in (
+                    (CONTAINER, container), (HOLDER, holder), (DRIVE, holder), (PORTS, ports)):
                 self.assertEqual(
                     expected, reconcile.decide(remains, record, 'here')[0], (record, remains))
 
@@ -80,7 +82,7 @@ class TestReconcile(test_driver.DriverCase):
         self.stub_out('nova.objects.MigrationList.get_by_filters',
                       lambda cls, context, filters: self.migrations)
         self.reconciler = reconcile.Reconciler(
-            self.driver._runtime, self.driver._networks, 'compute1', 0)
+            self.driver._runtime, self.driver._networks, self.driver._drives, 'compute1', 0)
 
     def get_by_host(self, context: Any, host: str, expected_attrs: Any) -> list[Any]:
         return [each for each in self.servers if each.host == host and not each.deleted]
@@ -137,6 +139,19 @@ class TestReconcile(test_driver.DriverCase):
         self.reconcile()
         self.assert_nothing_left()
 
+    def test_config_drive_of_a_deleted_server(self) -> None:
+        """As after a crash between its removal and the container's."""
+        instance = self.left(container=True, config_drive='True', deleted=True)
+        self.driver.destroy(self.context, instance, self.network_info)
+        self.spawned_drive(instance)
+        kept = self.left(container=True, config_drive='True')
+        self.spawned_drive(kept)
+        self.reconcile()
+        self.assertEqual({kept.uuid}, self.driver._drives.uuids())
+
+    def spawned_drive(self, instance: objects.Instance) -> None:
+        self.driver._drives.mounts(instance, self.network_info, None)
+
     def test_network_of_an_unknown_server(self) -> None:
         self.left()
         self.servers.clear()
@@ -189,8 +204,10 @@ class TestReconcile(test_driver.DriverCase):
     def test_another_service_of_the_engine(self) -> None:
         self.left(container=True)
         self.servers.clear()
-        reconcile.Reconciler(self.driver._runtime, self.driver._networks, 'compute2', 0).reconcile(
-            nova_context.get_admin_context())
+        other = self.new_driver('compute2')
+        reconcile.Reconciler(
+            other._runtime, other._networks, other._drives, 'compute2', 0).reconcile(
+                nova_context.get_admin_context())
         self.assertEqual(2, len(self.engine.containers))
 
     def test_port_of_a_deleted_server_of_this_host(self) -> None:
