@@ -81,7 +81,7 @@ def new_instance(cloud: bench_cloud.Cloud) -> Any:
         context(cloud), uuid=str(uuid.uuid4()), id=1, hostname='bench', host=cloud.host.name,
         project_id=cloud.demo.current_project_id, user_id=cloud.demo.current_user_id,
         image_ref=cloud.image.id, config_drive='', user_data=None, metadata={},
-        system_metadata={}, power_state=power_state.SHUTDOWN,
+        system_metadata={}, numa_topology=None, power_state=power_state.SHUTDOWN,
         flavor=objects.Flavor(
             name=cloud.flavor.name, vcpus=cloud.flavor.vcpus, memory_mb=cloud.flavor.ram,
             root_gb=cloud.flavor.disk, ephemeral_gb=0, swap=0, extra_specs={}))

@@ -44,6 +44,7 @@ from zun_nova.virt import lifecycle
 from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import power
+from zun_nova.virt import processors
 from zun_nova.virt import procfs
 from zun_nova.virt import reconcile
 from zun_nova.virt import resources
@@ -70,6 +71,7 @@ class ContainerDriver(driver.ComputeDriver):
         **driver.ComputeDriver.capabilities,
         'has_imagecache': True,
         'supports_image_type_raw': True,
+        'supports_pcpus': True,
         'supports_attach_interface': True,
         'supports_device_tagging': True,
         'supports_tagged_attach_interface': True,
@@ -112,6 +114,10 @@ class ContainerDriver(driver.ComputeDriver):
         if not engine.remaps_users:
             LOG.info('Root in a server is root on this host, though confined; "userns-remap" in '
                      'the daemon.json of %s makes it nobody', engine.name)
+        if not engine.capabilities.disk_quota:
+            LOG.warning('Storage driver %s keeps no server to the disk of its flavor: each can '
+                        'fill the disk of the host. Flavors can ask for hosts that do with '
+                        'trait:%s=required', engine.storage_driver, resources.TRAIT_DISK_QUOTA)
         daemons.start()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
@@ -169,8 +175,10 @@ class ContainerDriver(driver.ComputeDriver):
         facts = self._facts()
         with faults.reporting():
             tenant = self._servers.tenants.owner()
+        numa = processors.nova_topology(
+            facts.processors, hardware.numa_get_reserved_huge_pages(), CONF)
         return resources.available(
-            facts, nodename, nova.virt.node.get_local_node_uuid(), tenant or '')
+            facts, nodename, nova.virt.node.get_local_node_uuid(), numa._to_json(), tenant or '')
 
     def update_provider_tree(self, provider_tree: Any, nodename: str,
                              allocations: Any = None) -> None:
@@ -183,9 +191,8 @@ class ContainerDriver(driver.ComputeDriver):
                 cpus=CONF.reserved_host_cpus,
                 memory_mb=CONF.reserved_host_memory_mb,
                 disk_gb=self._get_reserved_host_disk_gb_from_config())))
-        ours = resources.traits(facts.engine)
-        stale = {name for name in before.traits
-                 if name.startswith(resources.TRAIT_PREFIX)} - ours
+        ours = resources.traits(facts)
+        stale = set(filter(resources.is_ours, before.traits)) - ours
         provider_tree.remove_traits(nodename, *stale)
         provider_tree.add_traits(nodename, *ours)
 

@@ -26,13 +26,18 @@ import os_traits
 from oslo_serialization import jsonutils
 import psutil
 
+from zun_nova.virt import processors as host_processors
 from zun_nova.virt.runtime import base
 
-#: Every trait of ours starts so; others are never touched.
+#: Every custom trait of ours starts so.
 TRAIT_PREFIX = 'CUSTOM_CONTAINER_'
 TRAIT_HOST = TRAIT_PREFIX + 'HOST'
 #: The host's statistic that names the project whose servers have it to themselves, or ''.
 STAT_TENANT = 'container_tenant'
+#: Of hosts that limit what a server writes to the disk of its flavor.
+TRAIT_DISK_QUOTA = TRAIT_PREFIX + 'DISK_QUOTA'
+#: Standard ones that are ours to set and to remove.
+_STANDARD_TRAITS = {os_traits.HW_CPU_HYPERTHREADING}
 
 MIB = 1024 ** 2
 GIB = 1024 ** 3
@@ -47,10 +52,15 @@ class HostFacts:
     disk_total_bytes: int
     disk_used_bytes: int
     uptime: str
+    processors: host_processors.Processors = host_processors.ANY
 
 
 def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
-    """Read the host the engine runs on, which is this one."""
+    """Read the host the engine runs on, which is this one.
+
+    :raises nova.exception.InvalidConfiguration: nova.conf gives servers
+        processors that the host has not.
+    """
     disk = shutil.disk_usage(engine.data_root)
     memory = psutil.virtual_memory()
     return HostFacts(
@@ -59,6 +69,7 @@ def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
         disk_total_bytes=disk.total,
         disk_used_bytes=disk.used,
         uptime=uptime,
+        processors=host_processors.of_host(),
     )
 
 
@@ -70,9 +81,10 @@ def version_number(text: str) -> int:
 
 
 def available(facts: HostFacts, node: str, node_uuid: str,
-              tenant: str = '') -> dict[str, Any]:
+              numa_topology: str, tenant: str = '') -> dict[str, Any]:
     """The dict of ComputeDriver.get_available_resource().
 
+    :param numa_topology: the host's, in the JSON of Nova's object.
     :param tenant: of STAT_TENANT.
     """
     engine = facts.engine
@@ -81,7 +93,7 @@ def available(facts: HostFacts, node: str, node_uuid: str,
         'hypervisor_hostname': node,
         'hypervisor_type': engine.name,
         'hypervisor_version': version_number(engine.version),
-        'vcpus': engine.cpus,
+        'vcpus': _shared_cpus(facts) + len(facts.processors.dedicated),
         'vcpus_used': 0,  # the resource tracker counts claims itself
         'memory_mb': engine.memory_bytes // MIB,
         'memory_mb_used': facts.memory_used_bytes // MIB,
@@ -91,7 +103,7 @@ def available(facts: HostFacts, node: str, node_uuid: str,
         'cpu_info': jsonutils.dumps({'arch': engine.architecture}),
         'supported_instances': [
             (engine.architecture, fields.HVType.DOCKER, fields.VMMode.EXE)],
-        'numa_topology': None,
+        'numa_topology': numa_topology,
         'stats': {'uptime': facts.uptime, STAT_TENANT: tenant},
     }
 
@@ -113,7 +125,8 @@ def inventory(facts: HostFacts, ratios: Mapping[str, float],
     total of 0.
     """
     totals = {
-        orc.VCPU: (facts.engine.cpus, reserved.cpus),
+        orc.VCPU: (_shared_cpus(facts), reserved.cpus),
+        orc.PCPU: (len(facts.processors.dedicated), 0),
         orc.MEMORY_MB: (facts.engine.memory_bytes // MIB, reserved.memory_mb),
         orc.DISK_GB: (facts.disk_total_bytes // GIB, reserved.disk_gb),
     }
@@ -124,7 +137,8 @@ def inventory(facts: HostFacts, ratios: Mapping[str, float],
             'min_unit': 1,
             'max_unit': total,
             'step_size': 1,
-            'allocation_ratio': ratios[resource],
+            # Whoever has a processor of its own shares it with nobody.
+            'allocation_ratio': ratios.get(resource, 1.0),
         }
         for resource, (total, kept) in totals.items() if total > 0
     }
@@ -135,7 +149,24 @@ def runtime_trait(runtime: str) -> str:
     return str(os_traits.normalize_name(f'CONTAINER_RUNTIME_{runtime}'))
 
 
-def traits(engine: base.EngineInfo) -> set[str]:
+def traits(facts: HostFacts) -> set[str]:
     """What flavors can ask of a container host with ``trait:...=required``."""
-    return {TRAIT_HOST, os_traits.normalize_name(f'CONTAINER_ENGINE_{engine.name}'),
-            *map(runtime_trait, engine.runtimes)}
+    engine = facts.engine
+    names = {TRAIT_HOST, os_traits.normalize_name(f'CONTAINER_ENGINE_{engine.name}'),
+             *map(runtime_trait, engine.runtimes)}
+    if engine.capabilities.disk_quota:
+        names.add(TRAIT_DISK_QUOTA)
+    if facts.processors.topology.has_threads:
+        names.add(os_traits.HW_CPU_HYPERTHREADING)
+    return names
+
+
+def is_ours(trait: str) -> bool:
+    """Whether it is for this module to say that a host has this trait."""
+    return trait.startswith(TRAIT_PREFIX) or trait in _STANDARD_TRAITS
+
+
+def _shared_cpus(facts: HostFacts) -> int:
+    if facts.processors.confined:
+        return len(facts.processors.shared)
+    return facts.engine.cpus

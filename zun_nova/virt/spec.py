@@ -22,11 +22,13 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+from zun_nova import errors
 from zun_nova.virt import flavor_config
 from zun_nova.virt import flavor_quota
 from zun_nova.virt import identity
 from zun_nova.virt import owner_config
 from zun_nova.virt import process
+from zun_nova.virt import processors as host_processors
 
 #: System metadata in which Nova keeps the image's properties.
 _IMAGE_PREFIX = 'image_'
@@ -50,6 +52,10 @@ class Limits:
     disk_bytes: int = 0
     #: Of the device that holds the writable layer.
     disk: flavor_quota.DiskLimits = flavor_quota.NO_DISK_LIMITS
+    #: Processors of the host; empty is all.
+    cpus: tuple[int, ...] = ()
+    #: NUMA nodes of the host for its memory; empty is all.
+    mems: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +133,15 @@ class Defaults:
     pids_limit: int
     cap_drop: tuple[str, ...]
     log_max_bytes: int
+    processors: host_processors.Processors = host_processors.ANY
 
 
 def defaults(conf: Any, host: str) -> Defaults:
-    """Read the options that shape the containers of the compute service on host."""
+    """Read the options that shape the containers of the compute service on host.
+
+    :raises nova.exception.InvalidConfiguration: nova.conf gives servers
+        processors that this host has not.
+    """
     options = conf.zun_nova
     return Defaults(
         host=host,
@@ -138,6 +149,7 @@ def defaults(conf: Any, host: str) -> Defaults:
         pids_limit=options.pids_limit,
         cap_drop=tuple(options.drop_capabilities),
         log_max_bytes=options.log_max_size_mb * 1024 * 1024,
+        processors=host_processors.of_host(),
     )
 
 
@@ -145,7 +157,8 @@ def build(instance: Any, image: str, os_command_line: str | None,
           default: Defaults) -> ContainerSpec:
     """The container that this server becomes.
 
-    :param instance: Nova's Instance with flavor, metadata and system metadata loaded.
+    :param instance: Nova's Instance with flavor, metadata, system metadata and
+        NUMA topology loaded.
     :param image: the image's reference in the engine.
     :param os_command_line: the Glance image property of that name.
     :raises errors.InvalidSpec: the owner or the flavor asks for what makes no
@@ -163,7 +176,9 @@ def build(instance: Any, image: str, os_command_line: str | None,
     return ContainerSpec(
         name=name,
         image=image,
-        limits=_limits(instance.flavor, power.pids_limit or default.pids_limit),
+        limits=_limits(
+            instance.flavor, power.pids_limit or default.pids_limit,
+            host_processors.choice(instance.numa_topology, default.processors)),
         security=_security(power, default),
         labels=identity.labels(instance, default.host, identity.ROLE_SERVER),
         runtime=power.runtime or default.runtime,
@@ -186,11 +201,17 @@ def _security(power: flavor_config.FlavorConfig, default: Defaults) -> Security:
     )
 
 
-def _limits(flavor: Any, pids: int) -> Limits:
+def _limits(flavor: Any, pids: int, choice: host_processors.Choice) -> Limits:
+    if flavor.ephemeral_gb:
+        raise errors.InvalidSpec(
+            'flavor ephemeral disk', 'a container has one disk; give the server a volume')
     quota = flavor_quota.from_extra_specs(flavor.extra_specs)
     memory = flavor.memory_mb * 1024 * 1024
     period = quota.cpu_period_us or Limits.cpu_period_us
-    of_one = period if quota.cpu_quota_us is None else quota.cpu_quota_us
+    of_one = quota.cpu_quota_us
+    if of_one is None:
+        # Processors of its own are all that it can use, and at any time.
+        of_one = 0 if choice.dedicated else period
     return Limits(
         memory_bytes=memory,
         memory_swap_bytes=memory + flavor.swap * 1024 * 1024,
@@ -200,4 +221,6 @@ def _limits(flavor: Any, pids: int) -> Limits:
         pids=pids,
         disk_bytes=flavor.root_gb * 1024 ** 3,
         disk=quota.disk,
+        cpus=choice.cpus,
+        mems=choice.mems,
     )

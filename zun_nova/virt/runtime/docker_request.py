@@ -167,6 +167,8 @@ def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:
         'CpuQuota': limits.cpu_quota_us,
         'CpuShares': limits.cpu_shares,
         'PidsLimit': limits.pids,
+        'CpusetCpus': ','.join(map(str, limits.cpus)),
+        'CpusetMems': ','.join(map(str, limits.mems)),
     }
     if disk_quota and limits.disk_bytes:
         config['StorageOpt'] = {'size': str(limits.disk_bytes)}

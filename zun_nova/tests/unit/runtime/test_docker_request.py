@@ -92,9 +92,13 @@ class ContainerTest(testtools.TestCase):
         config = request()['HostConfig']
         self.assertEqual(
             {'Memory': 100, 'MemorySwap': 150, 'CpuPeriod': 100_000, 'CpuQuota': 50_000,
-             'CpuShares': 512, 'PidsLimit': 77},
+             'CpuShares': 512, 'PidsLimit': 77, 'CpusetCpus': '', 'CpusetMems': ''},
             {key: config[key] for key in ('Memory', 'MemorySwap', 'CpuPeriod', 'CpuQuota',
-                                          'CpuShares', 'PidsLimit')})
+                                          'CpuShares', 'PidsLimit', 'CpusetCpus',
+                                          'CpusetMems')})
+        placed = container_spec.Limits(100, 150, 0, 512, 77, cpus=(1, 3), mems=(0,))
+        config = request(limits=placed)['HostConfig']
+        self.assertEqual(('1,3', '0'), (config['CpusetCpus'], config['CpusetMems']))
 
     def test_disk_is_limited_only_where_the_engine_can(self):
         self.assertNotIn('StorageOpt', request()['HostConfig'])

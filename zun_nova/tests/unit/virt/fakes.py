@@ -23,7 +23,7 @@ IMAGE_ID = 'cedef40a-ed67-4d10-800e-17455edce175'
 
 def flavor(**changes: Any) -> types.SimpleNamespace:
     values = {'name': 'container.small', 'vcpus': 2, 'memory_mb': 256, 'swap': 0,
-              'root_gb': 1, 'extra_specs': {}}
+              'root_gb': 1, 'ephemeral_gb': 0, 'extra_specs': {}}
     return types.SimpleNamespace(**(values | changes))
 
 
@@ -31,5 +31,5 @@ def instance(**changes: Any) -> types.SimpleNamespace:
     values = {'uuid': UUID, 'name': 'instance-00000001', 'hostname': 'web',
               'project_id': 'project', 'user_id': 'user', 'image_ref': IMAGE_ID,
               'task_state': None, 'metadata': {}, 'system_metadata': {}, 'user_data': None,
-              'flavor': flavor()}
+              'flavor': flavor(), 'numa_topology': None}
     return types.SimpleNamespace(**(values | changes))

@@ -109,8 +109,10 @@ class DriverCase(test.NoDBTestCase):
         values = {'uuid': str(uuid.uuid4()), 'image_ref': IMAGE_ID, 'project_id': 'project',
                   'user_id': 'user', 'hostname': 'web', 'config_drive': '', 'metadata': {},
                   'system_metadata': {}, 'key_data': None}
-        return fake_instance.fake_instance_obj(
+        made = fake_instance.fake_instance_obj(
             self.context, expected_attrs=['metadata', 'system_metadata'], **(values | updates))
+        made.flavor.ephemeral_gb, made.numa_topology = 0, None
+        return made
 
     def image_meta(self, **updates: Any) -> objects.ImageMeta:
         return objects.ImageMeta.from_dict({

@@ -12,8 +12,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from oslotest import base
 
+from zun_nova.virt import host_topology
+from zun_nova.virt import processors as host_processors
 from zun_nova.virt import resources
 from zun_nova.virt.runtime import base as runtime
 
@@ -28,10 +32,16 @@ FACTS = resources.HostFacts(
 RATIOS = {'VCPU': 4.0, 'MEMORY_MB': 1.0, 'DISK_GB': 1.5}
 
 
+def divided(shared: set[int], dedicated: set[int]) -> host_processors.Processors:
+    return host_processors.Processors(
+        shared=frozenset(shared), dedicated=frozenset(dedicated), confined=True)
+
+
 class ResourcesTest(base.BaseTestCase):
 
     def test_available(self) -> None:
-        result = resources.available(FACTS, 'compute1', 'uuid')
+        result = resources.available(FACTS, 'compute1', 'uuid', '{}')
+        self.assertEqual('{}', result['numa_topology'])
         self.assertEqual('docker', result['hypervisor_type'])
         self.assertEqual(20010024, result['hypervisor_version'])
         self.assertEqual([('x86_64', 'docker', 'exe')], result['supported_instances'])
@@ -48,6 +58,20 @@ class ResourcesTest(base.BaseTestCase):
             {name: (row['total'], row['reserved'], row['allocation_ratio'])
              for name, row in result.items()})
 
+    def test_processors(self) -> None:
+        for processors, vcpus, inventory in (
+            (host_processors.ANY, 2, {'VCPU': (2, 4.0)}),
+            (divided({0}, {1, 2, 3}), 4, {'VCPU': (1, 4.0), 'PCPU': (3, 1.0)}),
+            (divided({0, 2}, set()), 2, {'VCPU': (2, 4.0)}),
+            (divided(set(), {1}), 1, {'PCPU': (1, 1.0)}),
+        ):
+            facts = dataclasses.replace(FACTS, processors=processors)
+            self.assertEqual(vcpus, resources.available(facts, 'c', 'u', '{}')['vcpus'])
+            result = resources.inventory(facts, RATIOS, resources.Reserved(0, 0, 0))
+            self.assertEqual(inventory, {
+                name: (row['total'], row['allocation_ratio'])
+                for name, row in result.items() if name.endswith('CPU')})
+
     def test_nothing_is_no_inventory(self) -> None:
         facts = resources.HostFacts(
             engine=ENGINE, memory_used_bytes=0, disk_total_bytes=resources.MIB,
@@ -60,7 +84,19 @@ class ResourcesTest(base.BaseTestCase):
             {'CUSTOM_CONTAINER_HOST', 'CUSTOM_CONTAINER_ENGINE_DOCKER',
              'CUSTOM_CONTAINER_RUNTIME_RUNC',
              'CUSTOM_CONTAINER_RUNTIME_IO_CONTAINERD_RUNC_V2'},
-            resources.traits(ENGINE))
+            resources.traits(FACTS))
+
+    def test_traits_of_what_not_every_host_can(self) -> None:
+        core = host_topology.Cpu(0, 0, frozenset({0, 1}))
+        threads = host_topology.Topology((host_topology.Node(0, (core,), 1, ()),))
+        engine = dataclasses.replace(ENGINE, capabilities=runtime.Capabilities(disk_quota=True))
+        facts = dataclasses.replace(
+            FACTS, engine=engine, processors=host_processors.Processors(threads))
+        self.assertEqual(
+            {'CUSTOM_CONTAINER_DISK_QUOTA', 'HW_CPU_HYPERTHREADING'},
+            resources.traits(facts) - resources.traits(FACTS))
+        self.assertFalse(any(map(resources.is_ours, ('CUSTOM_OTHER', 'HW_NUMA_ROOT'))))
+        self.assertTrue(all(map(resources.is_ours, resources.traits(facts))))
 
     def test_version_number(self) -> None:
         for text, number in (('20.10.24+dfsg1', 20010024), ('4.3.1', 4003001), ('29', 29000000),

@@ -13,18 +13,24 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 
+from nova import objects
 from oslotest import base
 
 from zun_nova import errors
 from zun_nova.tests.unit.virt import fakes
 from zun_nova.virt import flavor_config
 from zun_nova.virt import flavor_quota
+from zun_nova.virt import host_topology
+from zun_nova.virt import processors
 from zun_nova.virt import spec
 
 DEFAULTS = spec.Defaults(host='compute1', runtime=None, pids_limit=4096,
                          cap_drop=('NET_RAW',), log_max_bytes=1024)
 MIB = 1024 ** 2
+TOPOLOGY = host_topology.Topology((host_topology.Node(
+    7, tuple(host_topology.Cpu(cpu, 0, frozenset({cpu})) for cpu in range(4)), MIB, ()),))
 
 
 class BuildTest(base.BaseTestCase):
@@ -74,6 +80,29 @@ class BuildTest(base.BaseTestCase):
         limits = self.build(flavor=fakes.flavor(
             extra_specs={'quota:disk_write_iops_sec': '9'})).limits
         self.assertEqual(flavor_quota.DiskLimits(write_iops_sec=9), limits.disk)
+
+    def test_processors(self) -> None:
+        host = processors.processors(TOPOLOGY, {0, 1}, {2, 3})
+        default = dataclasses.replace(DEFAULTS, processors=host)
+        own = objects.InstanceNUMATopology(cells=[objects.InstanceNUMACell(
+            id=7, cpuset=set(), pcpuset={0, 1}, cpu_pinning={0: 3, 1: 2})])
+        mixed = objects.InstanceNUMATopology(cells=[objects.InstanceNUMACell(
+            id=7, cpuset={1}, pcpuset={0}, cpu_pinning={0: 3})])
+        for topology, cpus, mems, quota in (
+            (None, (0, 1), (), 200_000), (own, (2, 3), (7,), 0), (mixed, (0, 1, 3), (7,), 200_000),
+        ):
+            limits = spec.build(fakes.instance(numa_topology=topology), 'i', None, default).limits
+            self.assertEqual(
+                (cpus, mems, quota), (limits.cpus, limits.mems, limits.cpu_quota_us))
+        limits = spec.build(
+            fakes.instance(numa_topology=own, flavor=fakes.flavor(
+                extra_specs={'quota:cpu_quota': '50000'})), 'i', None, default).limits
+        self.assertEqual(100_000, limits.cpu_quota_us)
+
+    def test_no_second_disk(self) -> None:
+        ex = self.assertRaises(
+            errors.InvalidSpec, self.build, flavor=fakes.flavor(ephemeral_gb=1))
+        self.assertEqual('flavor ephemeral disk', ex.where)
 
     def test_owner_metadata(self) -> None:
         built = self.build(metadata={'container:args': 'a b', 'container:env:X': '1', 'k': 'v'})
