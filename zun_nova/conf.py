@@ -44,6 +44,25 @@ Where the Docker engine of this host listens.
 Only unix sockets: the engine gives root on the host to whoever reaches it.
 """,
     ),
+    cfg.StrOpt(
+        'podman_url',
+        default='unix:///run/podman/podman.sock',
+        regex=r'unix:///.+',
+        help="""
+Where the Podman service of this host listens, if ``engine`` is podman.
+
+Only unix sockets: the engine gives root on the host to whoever reaches it.
+""",
+    ),
+    cfg.StrOpt(
+        'podman_cgroup_parent',
+        help="""
+Control group below which Podman puts those of the servers.
+
+An absolute path with the cgroup manager cgroupfs, the name of a slice with
+systemd. Unset: Podman's own choice. (Docker's is an option of dockerd.)
+""",
+    ),
     cfg.IntOpt(
         'engine_timeout',
         default=60,

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import ctypes
 import os
 import pathlib
 import threading
@@ -31,6 +32,7 @@ from pyroute2 import netns
 P = ParamSpec('P')
 R = TypeVar('R')
 
+_libc = ctypes.CDLL(None, use_errno=True)
 _SYSCTL = pathlib.Path('/proc/sys')
 
 
@@ -76,6 +78,15 @@ def enter(path: str) -> None:
     """Move the calling thread, and only it, into the network namespace."""
     with opened(path) as fd:
         netns.setns(fd)
+
+
+def leave() -> None:
+    """Move the calling thread, and only it, into a new network namespace.
+
+    :raises OSError: the kernel refuses to make one.
+    """
+    if _libc.unshare(netns.CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), 'cannot make a network namespace')
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""All that zun_nova does as root: one privsep context, eight calls.
+"""All that zun_nova does as root: one privsep context, ten calls.
 
 Arguments and results are only what msgpack carries; a Nic travels as
 :meth:`zun_nova.vif.model.Nic.to_wire`. A failure arrives in the caller as
@@ -34,6 +34,7 @@ from oslo_privsep import priv_context
 from zun_nova.vif import announce
 from zun_nova.vif import link
 from zun_nova.vif import model
+from zun_nova.vif import named
 from zun_nova.virt.runtime import sessions
 
 P = ParamSpec('P')
@@ -109,3 +110,15 @@ def send_announcements(nic: Mapping[str, Any], netns_path: str) -> None:
 def kill_session(leader: int, container_id: str) -> int:
     """See :func:`zun_nova.virt.runtime.sessions.kill`."""
     return sessions.kill(leader, container_id)
+
+
+@_entrypoint
+def make_namespace(name: str) -> None:
+    """See :func:`zun_nova.vif.named.make`."""
+    named.make(name)
+
+
+@_entrypoint
+def remove_namespace(name: str) -> None:
+    """See :func:`zun_nova.vif.named.remove`."""
+    named.remove(name)

@@ -20,16 +20,12 @@ deletes the links in it then.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import threading
 
-from pyroute2 import netns
-
 from zun_nova.vif import namespace
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _lock = threading.Lock()
 
 
@@ -46,8 +42,7 @@ def path() -> str:
 def _descriptor() -> int:
     def make() -> int:
         # The thread's own namespace is new; the descriptor outlives the thread.
-        if _libc.unshare(netns.CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), 'cannot make a network namespace')
+        namespace.leave()
         return os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC)
 
     return namespace.in_thread(make)

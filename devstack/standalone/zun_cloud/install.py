@@ -31,9 +31,9 @@ from zun_cloud import errors
 from zun_cloud import settings as cloud_settings
 
 PACKAGES = (
-    'busybox-static', 'containerd', 'docker-registry', 'docker.io', 'ethtool', 'haproxy',
+    'busybox-static', 'containerd', 'crun', 'docker-registry', 'docker.io', 'ethtool', 'haproxy',
     'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openvswitch-switch',
-    'ovn-central', 'ovn-host', 'python3-venv', 'rabbitmq-server', 'runc',
+    'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc',
 )
 # What Neutron's agents run.
 FOR_AGENTS = (

@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 import types
+from typing import Any
 import unittest
 
 import docker
@@ -81,15 +82,36 @@ class DockerEngine(fixtures.Fixture):
         self._data_bytes = data_bytes
 
     def _setUp(self) -> None:
-        reason = why_not()
+        reason = self.why_not()
         if reason:
             raise unittest.SkipTest(reason)
-        self.url = os.environ.get('ZUN_TEST_DOCKER_URL', '')
+        self.url = self.given_url()
         self.owned = not self.url
         if self.owned:
             self._make_root()
             self.start()
         self.addCleanup(self.clean)
+
+    def why_not(self) -> str | None:
+        """Why there can be none here; None when there can."""
+        return why_not()
+
+    def given_url(self) -> str:
+        """Of an engine that is there already, '' for one of our own."""
+        return os.environ.get('ZUN_TEST_DOCKER_URL', '')
+
+    def command(self) -> list[str]:
+        """What runs one of our own."""
+        return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', _SCRIPT, 'sh',
+                str(self._root / 'run'), DOCKERD,
+                '--config-file', str(self._root / 'daemon.json'),
+                '--data-root', str(self.data),
+                '--exec-root', str(self._root / 'exec'),
+                '--pidfile', str(self._root / 'docker.pid'),
+                '--host', self.url,
+                '--bridge=none', '--iptables=false', '--ip6tables=false',
+                '--exec-opt', 'native.cgroupdriver=cgroupfs',
+                '--cgroup-parent', f'/{self._root.name}']
 
     def runtime(self, timeout: int = 60) -> docker_runtime.DockerRuntime:
         """A runtime on this engine, configured as in nova.conf."""
@@ -117,20 +139,11 @@ class DockerEngine(fixtures.Fixture):
 
     def start(self) -> None:
         """Start our own engine and wait until it answers."""
-        log = (self._root / 'dockerd.log').open('ab')
+        log = (self._root / 'engine.log').open('ab')
         with log:
             self._process = subprocess.Popen(
-                ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', _SCRIPT, 'sh',
-                 str(self._root / 'run'), DOCKERD,
-                 '--config-file', str(self._root / 'daemon.json'),
-                 '--data-root', str(self.data),
-                 '--exec-root', str(self._root / 'exec'),
-                 '--pidfile', str(self._root / 'docker.pid'),
-                 '--host', self.url,
-                 '--bridge=none', '--iptables=false', '--ip6tables=false',
-                 '--exec-opt', 'native.cgroupdriver=cgroupfs',
-                 '--cgroup-parent', f'/{self._root.name}'],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True)
         self._wait_for_answer()
 
     def stop(self, kill: bool = False) -> None:
@@ -179,8 +192,8 @@ class DockerEngine(fixtures.Fixture):
                 client.ping()
                 return
             time.sleep(0.05)
-        log = (self._root / 'dockerd.log').read_text(errors='replace')
-        raise AssertionError(f'dockerd did not start; the end of its log:\n{log[-2000:]}')
+        log = (self._root / 'engine.log').read_text(errors='replace')
+        raise AssertionError(f'the engine did not start; the end of its log:\n{log[-2000:]}')
 
     def _wait_for_containerd(self) -> None:
         """Wait until the engine's containerd is gone, too.
@@ -224,12 +237,16 @@ class DockerEngine(fixtures.Fixture):
         subprocess.run(['mount', *arguments], check=True, timeout=10)
 
 
-def for_class(case: type[unittest.TestCase], data_bytes: int | None = None) -> DockerEngine:
-    """An engine that all tests of a class share; for setUpClass()."""
-    reason = why_not()
+def for_class(case: type[unittest.TestCase], data_bytes: int | None = None,
+              kind: type[DockerEngine] | None = None) -> Any:
+    """An engine that all tests of a class share; for setUpClass().
+
+    :param kind: DockerEngine, or another that is much like it.
+    """
+    engine = (kind or DockerEngine)(data_bytes)
+    reason = engine.why_not()
     if reason:
         raise unittest.SkipTest(reason)
-    engine = DockerEngine(data_bytes)
     engine.setUp()
     case.addClassCleanup(engine.cleanUp)
     return engine

@@ -49,6 +49,10 @@ class Capabilities:
     checkpoint: bool = False
     #: Enforce ContainerSpec.disk_bytes on the writable layer.
     disk_quota: bool = False
+    #: ContainerInfo.oom_killed is to be believed when it is False.
+    tells_out_of_memory: bool = True
+    #: Run the healthchecks of images and owners.
+    healthcheck: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +151,9 @@ class Runtime(abc.ABC):
     @abc.abstractmethod
     def list(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         """All containers, in whatever state, that carry all these labels.
+
+        What holds an open network (:meth:`open_network`) is one of them, with
+        the network's labels, also where it is no container.
 
         One engine call, however many containers there are.
         """

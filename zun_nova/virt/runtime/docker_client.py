@@ -33,7 +33,7 @@ from zun_nova.virt.runtime import docker_errors
 OLDEST_API = '1.41'
 NEWEST_API = docker.constants.DEFAULT_DOCKER_API_VERSION
 
-# Docker takes such a name for the beginning of a container's id as well.
+# Engines take such a name for the beginning of a container's id as well.
 _LIKE_AN_ID = re.compile('[0-9a-f]{1,64}')
 
 
@@ -110,8 +110,12 @@ class Engine:
                 client = self._new_client(OLDEST_API)
                 server = client.version(api_version=False)
                 client.close()
-                self._api_version = api_version(server)
+                self._api_version = self._check(server)
             return self._api_version
+
+    def _check(self, server: Mapping[str, Any]) -> str:
+        """The API version to speak with it; see :func:`api_version`."""
+        return api_version(server)
 
     def _new_client(self, version: str) -> Any:
         client = docker.APIClient(base_url=self.url, version=version, timeout=self.timeout)
@@ -139,6 +143,11 @@ def api_version(server: Mapping[str, Any]) -> str:
     return chosen
 
 
+def like_an_id(name: str) -> bool:
+    """Whether engines take such a name for the beginning of a container's id as well."""
+    return _LIKE_AN_ID.fullmatch(name) is not None
+
+
 def quoted(name: str) -> str:
     """A name as one part of a path."""
     return parse.quote(name, safe='')
@@ -154,7 +163,7 @@ def inspect(client: Any, name: str) -> Mapping[str, Any]:
 
 def exact(client: Any, name: str) -> str:
     """The name, after a look when Docker could take it for the beginning of an id."""
-    if _LIKE_AN_ID.fullmatch(name):
+    if like_an_id(name):
         inspect(client, name)
     return name
 

@@ -17,6 +17,7 @@ https://docs.docker.com/engine/api/v1.41/#tag/System/operation/SystemEvents
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
@@ -63,14 +64,19 @@ class Events(events.Events):
             with self._engine.ask(_OPERATION) as client:
                 response = on_failure.enter_context(
                     self._engine.stream(client, 'GET', '/events', params=query))
-            return _Stream(self._engine.url, response, on_failure.pop_all())
+            return Stream(self._engine.url, response, on_failure.pop_all(), event)
 
 
-class _Stream(events.Stream):
-    """One long answer of the engine, a line of JSON for each event."""
+class Stream(events.Stream):
+    """One long answer of an engine, a line of JSON for each event.
 
-    def __init__(self, url: str, response: Any, resources: contextlib.ExitStack) -> None:
+    :param read: makes an event of what a line says.
+    """
+
+    def __init__(self, url: str, response: Any, resources: contextlib.ExitStack,
+                 read: Callable[[Mapping[str, Any]], events.Event]) -> None:
         self._url = url
+        self._read = read
         self._response = response
         self._resources = resources
         self._closed = False
@@ -81,7 +87,7 @@ class _Stream(events.Stream):
                 with docker_errors.translate(_OPERATION, self._url):
                     for line in self._response.iter_lines(chunk_size=None):
                         if line:
-                            yield event(json.loads(line))
+                            yield self._read(json.loads(line))
             except errors.EngineUnavailable:
                 if not self._closed:
                     raise

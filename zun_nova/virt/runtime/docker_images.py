@@ -54,7 +54,7 @@ class Images(base.ImageStore):
 
     def load_image(self, archive: Iterable[bytes], reference: str) -> str:
         operation = f'load image {reference}'
-        source = _Source(archive)
+        source = Source(archive)
         try:
             with self._engine.ask(operation) as client:
                 self._load(client, operation, source)
@@ -75,7 +75,7 @@ class Images(base.ImageStore):
         except errors.NotFound:
             pass
 
-    def _load(self, client: Any, operation: str, source: _Source) -> None:
+    def _load(self, client: Any, operation: str, source: Source) -> None:
         """Send the archive and read the progress, which keeps the answer from timing out."""
         # The SDK's load_image() takes an error's answer for progress.
         with self._engine.stream(
@@ -84,10 +84,10 @@ class Images(base.ImageStore):
             for line in response.iter_lines():
                 failure = json.loads(line).get('error') if line else None
                 if failure:
-                    raise _load_error(operation, failure)
+                    raise load_error(operation, failure)
 
 
-class _Source:
+class Source:
     """An archive on its way; remembers what it raised itself.
 
     requests and urllib3 make their own errors of what an iterable raises.
@@ -107,7 +107,8 @@ class _Source:
             raise
 
 
-def _load_error(operation: str, message: str) -> errors.EngineError:
+def load_error(operation: str, message: str) -> errors.EngineError:
+    """The error for what an engine says of an archive it could not load."""
     failed = _HOST_FAILS.search(message)
     if failed:
         return errors.EngineError(operation, failed[0])
