@@ -20,7 +20,9 @@ Here the host is described for it in its words, and its choice is read.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
@@ -52,6 +54,14 @@ ANY = Processors()
 
 
 @dataclasses.dataclass(frozen=True)
+class HugePages:
+    """Memory in huge pages of one size."""
+
+    size_kb: int
+    total_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Choice:
     """Where a server runs; empty is anywhere."""
 
@@ -60,6 +70,7 @@ class Choice:
     mems: tuple[int, ...] = ()
     #: All processors are its own, and as many as it has vcpus.
     dedicated: bool = False
+    huge_pages: tuple[HugePages, ...] = ()
 
 
 def processors(topology: host_topology.Topology, shared: Iterable[int] | None,
@@ -112,7 +123,17 @@ def choice(numa_topology: Any, host: Processors) -> Choice:
     return Choice(
         cpus=tuple(sorted(pinned | shared)),
         mems=tuple(sorted(cell.id for cell in numa_topology.cells)),
-        dedicated=not floating)
+        dedicated=not floating,
+        huge_pages=tuple(_huge_pages(numa_topology.cells)))
+
+
+def _huge_pages(cells: Iterable[Any]) -> Iterator[HugePages]:
+    memory_mb: dict[int, int] = collections.Counter()
+    for cell in cells:
+        if cell.pagesize and cell.pagesize > _SMALL_PAGE_KB:
+            memory_mb[cell.pagesize] += cell.memory
+    for size, megabytes in sorted(memory_mb.items()):
+        yield HugePages(size, megabytes * 1024 ** 2)
 
 
 def nova_topology(host: Processors, reserved_pages: Mapping[int, Mapping[int, int]],

@@ -32,6 +32,8 @@ from zun_nova.virt import processors as host_processors
 
 #: System metadata in which Nova keeps the image's properties.
 _IMAGE_PREFIX = 'image_'
+#: Where containers find their huge pages.
+HUGE_PAGES = '/dev/hugepages'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Limits:
     cpus: tuple[int, ...] = ()
     #: NUMA nodes of the host for its memory; empty is all.
     mems: tuple[int, ...] = ()
+    #: For files in hugetlbfs, the smallest size at HUGE_PAGES.
+    huge_pages: tuple[host_processors.HugePages, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,4 +227,5 @@ def _limits(flavor: Any, pids: int, choice: host_processors.Choice) -> Limits:
         disk=quota.disk,
         cpus=choice.cpus,
         mems=choice.mems,
+        huge_pages=choice.huge_pages,
     )

@@ -161,6 +161,8 @@ class Container:
         """The files it sees of the host."""
         found = {}
         for mount in self.host_config.get('Mounts') or ():
+            if mount['Type'] != 'bind':
+                continue
             source = pathlib.Path(mount['Source'])
             for path in (source, *source.rglob('*')):
                 if path.is_file():

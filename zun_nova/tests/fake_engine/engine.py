@@ -343,7 +343,7 @@ class Engine:
                     image.config.get('Entrypoint'), image.config.get('Cmd'))):
             raise answers.Refused(400, 'No command specified')
         for mount in host_config.get('Mounts') or ():
-            if not pathlib.Path(mount['Source']).exists():
+            if mount['Type'] == 'bind' and not pathlib.Path(mount['Source']).exists():
                 raise answers.Refused(400, (
                     'invalid mount config for type "bind": bind source path does not exist: '
                     f'{mount["Source"]}'))

@@ -18,12 +18,14 @@ https://docs.docker.com/engine/api/v1.41/#tag/Container/operation/ContainerCreat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 from zun_nova import errors
 from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
+from zun_nova.virt import processors as host_processors
 from zun_nova.virt import spec as container_spec
 
 # Output is kept in two files, so that half of it is left right after a rotation.
@@ -135,8 +137,7 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool,
         'Init': False,
         'ReadonlyRootfs': spec.read_only,
         'Tmpfs': _tmpfs(spec.tmpfs),
-        'Mounts': [{'Type': 'bind', 'Source': mount.source, 'Target': mount.target,
-                    'ReadOnly': mount.read_only} for mount in spec.mounts],
+        'Mounts': [*map(_bind, spec.mounts), *_huge_pages(spec.limits.huge_pages)],
         'Sysctls': dict(spec.sysctls),
         'Ulimits': [{'Name': limit.name, 'Soft': limit.soft, 'Hard': limit.hard}
                     for limit in spec.ulimits],
@@ -186,6 +187,26 @@ def _disk_limits(limits: flavor_quota.DiskLimits, device: str | None) -> dict[st
         raise errors.InvalidRequest(
             'limit how a server uses the disk', 'the data of the engine is on no disk')
     return {name: [{'Path': device, 'Rate': rate}] for name, rate in rates.items() if rate}
+
+
+def _bind(mount: container_spec.Mount) -> dict[str, Any]:
+    return {'Type': 'bind', 'Source': mount.source, 'Target': mount.target,
+            'ReadOnly': mount.read_only}
+
+
+def _huge_pages(
+        wanted: Iterable[host_processors.HugePages]) -> Iterator[dict[str, Any]]:
+    """Anonymous volumes: mounted at each start, and removed with the container.
+
+    The engine sets no limit of huge pages in control groups; the file system has one.
+    """
+    for number, pages in enumerate(wanted):
+        target = container_spec.HUGE_PAGES + (f'-{pages.size_kb}kB' if number else '')
+        options = {'type': 'hugetlbfs', 'device': 'hugetlbfs', 'o': (
+            f'mode=1777,pagesize={pages.size_kb}K,size={pages.total_bytes}')}
+        yield {'Type': 'volume', 'Target': target, 'VolumeOptions': {
+            # What the image has there is no reason to fail.
+            'NoCopy': True, 'DriverConfig': {'Name': 'local', 'Options': options}}}
 
 
 def _healthcheck(check: process.Healthcheck) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from zun_nova import errors
 from zun_nova.virt import flavor_config
 from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
+from zun_nova.virt import processors
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import docker_request
 
@@ -107,6 +108,19 @@ class ContainerTest(testtools.TestCase):
         no_disk = container_spec.Limits(100, 150, 50_000, 512, 77)
         self.assertNotIn(
             'StorageOpt', request(disk_quota=True, limits=no_disk)['HostConfig'])
+
+    def test_huge_pages(self):
+        limits = container_spec.Limits(100, 150, 0, 512, 77, huge_pages=(
+            processors.HugePages(2048, 2 ** 22), processors.HugePages(2 ** 20, 2 ** 30)))
+        mounts = request(limits=limits, mounts=(container_spec.Mount('/a', '/b'),))[
+            'HostConfig']['Mounts']
+        self.assertEqual(
+            [('bind', '/b'), ('volume', '/dev/hugepages'), ('volume', '/dev/hugepages-1048576kB')],
+            [(mount['Type'], mount['Target']) for mount in mounts])
+        self.assertEqual(
+            {'type': 'hugetlbfs', 'device': 'hugetlbfs',
+             'o': 'mode=1777,pagesize=2048K,size=4194304'},
+            mounts[1]['VolumeOptions']['DriverConfig']['Options'])
 
     def test_use_of_the_disk(self):
         limits = container_spec.Limits(

@@ -101,7 +101,9 @@ class ProcessorsTest(test.NoDBTestCase):
     def test_huge_pages(self) -> None:
         host = self.host(huge_pages={0: {2048: 10}, 1: {2048: 300}})
         picked = self.claim(host, 2, 512, mem_page_size='2MB')
-        self.assertEqual(processors.Choice((2, 3, 6, 7), (1,)), picked)
+        self.assertEqual(processors.Choice((2, 3, 6, 7), (1,), huge_pages=(
+            processors.HugePages(2048, 512 * 1024 ** 2),)), picked)
+        self.assertEqual((), self.claim(host, 2, 512, mem_page_size='small').huge_pages)
         self.assertIsNone(self.claim(host, 2, 512, {1: {2048: 50}}, mem_page_size='2MB'))
         self.assertIsNone(self.claim(host, 2, 512, mem_page_size='1GB'))
 

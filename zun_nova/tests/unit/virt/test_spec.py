@@ -26,6 +26,8 @@ from zun_nova.virt import host_topology
 from zun_nova.virt import processors
 from zun_nova.virt import spec
 
+objects.register_all()
+
 DEFAULTS = spec.Defaults(host='compute1', runtime=None, pids_limit=4096,
                          cap_drop=('NET_RAW',), log_max_bytes=1024)
 MIB = 1024 ** 2
