@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 import dataclasses
 import pathlib
+from typing import Any
 
 from zun_nova import errors
 from zun_nova.virt import config_schema
@@ -31,6 +32,11 @@ class Given:
     #: Nova calls them the personality of a server, and injected files.
     files: tuple[process.File, ...] = ()
     admin_password: str | None = dataclasses.field(default=None, repr=False)
+
+
+def admin_of(instance: Any) -> str:
+    """The user whom the server's image calls the administrator: os_admin_user, or root."""
+    return str(instance.image_meta.properties.get('os_admin_user') or 'root')
 
 
 def given(injected_files: Iterable[tuple[str, bytes]], admin_password: str | None) -> Given:

@@ -62,6 +62,8 @@ class File:
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
+    #: Its directory, when it is missing, becomes the owner's, and no one else may enter it.
+    private_directory: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,6 +34,7 @@ from zun_nova.virt import guest
 from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
+from zun_nova.virt import key_pair
 from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import resources
@@ -143,6 +144,7 @@ class Servers:
                 drive = self._drives.mounts(instance, network_info, given)
                 self._runtime.create(dataclasses.replace(
                     container, mounts=(*container.mounts, *drive)))
+                key_pair.put(self._runtime, container, instance)
             self._networks.announce(instance, network_info)
             if power_on:
                 self._runtime.start(container.name)

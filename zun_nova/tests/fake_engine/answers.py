@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import json
 from typing import Any
@@ -48,6 +49,8 @@ class Answer:
     pieces: Iterator[bytes] | None = None
     #: Instead of a body.
     talk: Talk | None = None
+    #: Beside those every answer has.
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Refused(Exception):

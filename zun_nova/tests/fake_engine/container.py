@@ -157,6 +157,22 @@ class Container:
                 if file := tar.extractfile(member):
                     self.put[str(base / member.name)] = file.read()
 
+    def pack(self, path: str) -> tuple[dict[str, Any], bytes]:
+        """What Docker tells of a path, and an archive of it; directories come empty."""
+        known = dict.fromkeys(_FILES, b'') | self.image.files | self.put
+        content = known.get(path)
+        if content is None and not any(
+                pathlib.PurePosixPath(each).is_relative_to(path) for each in known):
+            raise answers.Refused(404, f'Could not find the file {path} in container {self.name}')
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode='w') as tar:
+            member = tarfile.TarInfo(pathlib.PurePosixPath(path).name or '/')
+            member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            member.size = len(content or b'')
+            tar.addfile(member, io.BytesIO(content or b''))
+        mode = 0o644 if content is not None else 0o755 | 1 << 31
+        return {'name': member.name, 'mode': mode, 'linkTarget': ''}, archive.getvalue()
+
     def _mounted(self) -> dict[str, bytes]:
         """The files it sees of the host."""
         found = {}

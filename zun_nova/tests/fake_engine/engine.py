@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
@@ -74,6 +75,8 @@ class Engine:
                 ('GET', '/containers/(.+)/json', self._inspect),
                 ('GET', '/containers/(.+)/logs', self._logs),
                 ('PUT', '/containers/(.+)/archive', self._unpack),
+                ('GET', '/containers/(.+)/archive', self._pack),
+                ('HEAD', '/containers/(.+)/archive', self._pack),
                 ('POST', '/commit', self._commit),
                 ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
                 ('POST', '/containers/(.+)/rename', self._rename),
@@ -170,6 +173,11 @@ class Engine:
     def _unpack(self, name: str, query: Query, body: bytes) -> answers.Answer:
         self.find(name).unpack(query['path'], body)
         return answers.Answer(200)
+
+    def _pack(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        stat, archive = self.find(name).pack(query['path'])
+        return answers.Answer(200, archive, 'application/x-tar', headers={
+            'X-Docker-Container-Path-Stat': base64.b64encode(json.dumps(stat).encode()).decode()})
 
     def _commit(self, query: Query, body: bytes) -> answers.Answer:
         known = self.find(query['container'])

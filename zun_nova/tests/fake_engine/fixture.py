@@ -198,13 +198,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(answer.status)
         self.send_header('Content-Type', answer.content_type)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         if answer.pieces is not None:
             self._send_pieces(answer.pieces)
             return
         if answer.status not in (204, 304):
             self.send_header('Content-Length', str(len(answer.body)))
         self.end_headers()
-        if answer.status not in (204, 304):
+        if answer.status not in (204, 304) and self.command != 'HEAD':
             self.wfile.write(answer.body)
 
     def _send_pieces(self, pieces: Iterator[bytes]) -> None:

@@ -48,7 +48,7 @@ _MORE_LINES = 16
 
 class DockerRuntime(
         docker_images.Images, docker_registry.Puller, docker_events.Events,
-        docker_snapshots.Snapshots, docker_streams.Streams, base.Runtime):
+        docker_snapshots.Snapshots, docker_streams.Streams, docker_files.Files, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.

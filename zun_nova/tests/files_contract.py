@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every engine must do that is a zun_nova.virt.runtime.files.Files."""
+
+from __future__ import annotations
+
+from zun_nova import errors
+from zun_nova.tests import runtime_contract
+from zun_nova.virt import process
+
+MIB = runtime_contract.MIB
+
+
+class Contract(runtime_contract.Case):
+    """What the driver asks of it."""
+
+    def test_read_what_was_put(self) -> None:
+        name = self.created(*runtime_contract.SLEEP)
+        self.assertIsNone(self.runtime.read_file(name, '/etc/app/x', MIB))
+        for content in (b'first', b'second'):
+            self.runtime.put_files(name, [process.File('/etc/app/x', content)])
+            self.assertEqual(content, self.runtime.read_file(name, '/etc/app/x', MIB))
+        self.assertIsNone(self.runtime.read_file(name, '/etc/app/x', 5))
+        self.assertIsNone(self.runtime.read_file(name, '/etc/app', MIB))
+        self.assertIsNone(self.runtime.read_file(name, '/etc/app/x/y', MIB))
+
+    def test_directories(self) -> None:
+        name = self.created(*runtime_contract.SLEEP)
+        self.assertTrue(self.runtime.has_directory(name, '/etc'))
+        self.assertTrue(self.runtime.has_directory(name, '/'))
+        for path in ('/etc/passwd', '/etc/none', '/none/none'):
+            self.assertFalse(self.runtime.has_directory(name, path))
+
+    def test_absent_containers(self) -> None:
+        absent = self.new_name()
+        self.assertRaises(errors.NotFound, self.runtime.read_file, absent, '/etc/passwd', MIB)
+        self.assertRaises(errors.NotFound, self.runtime.has_directory, absent, '/etc')
+        self.assertRaises(
+            errors.NotFound, self.runtime.put_files, absent, [process.File('/a', b'')])
