@@ -86,6 +86,8 @@ class Process:
     env: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     user: str | None = None
     working_dir: str | None = None
+    #: Of the tz database.
+    timezone: str | None = None
     tty: bool = False
     #: Its standard input stays open.
     stdin: bool = False

@@ -40,6 +40,7 @@ from zun_nova.virt import network
 from zun_nova.virt import resources
 from zun_nova.virt import spec
 from zun_nova.virt import tenants
+from zun_nova.virt import timezone
 from zun_nova.virt import wanted
 from zun_nova.virt.runtime import base
 
@@ -111,8 +112,8 @@ class Servers:
             raise exception.InstanceExists(name=identity.container_name(instance))
         # What the owner asks for is checked before anything is fetched or made.
         source = image_source.of_image(image_meta, image_source.properties_of(instance))
-        container = guest.with_files(
-            self.container_of(instance, image_meta, source.reference), given)
+        container = timezone.with_timezone(guest.with_files(
+            self.container_of(instance, image_meta, source.reference), given))
         check = wanted.Wanted(context, instance).check
         with self.tenants.entering(instance), self._images.held(context, source, check), \
                 contextlib.ExitStack() as on_failure:

@@ -36,6 +36,7 @@ args: [second one]
 env: {GREETING: 'hunter2  in-no-log', PORT: 8080}
 user: nobody:nogroup
 working_dir: /made/here
+timezone: Asia/Kathmandu
 stdin: true
 stop_signal: USR1
 stop_timeout: 500
@@ -54,6 +55,7 @@ files:
       echo "environment: $GREETING|$PORT|$FROM_IMAGE"
       echo "ids: $(id -u) $(id -g)"
       echo "directory: $(pwd)"
+      echo "time: $(date +%z)"
       echo "file: $(stat -c '%a %u %g' /etc/app/bytes) $(cat /etc/app/bytes)"
       echo "root: $(touch /tmp/x 2>&1)"
       echo "tmpfs: $(grep ' /scratch ' /proc/mounts)"
@@ -142,6 +144,7 @@ class DocumentTest(base.CloudTest):
             'environment': f'{SECRET}|8080|kept',
             'ids': '65534 65534',
             'directory': '/made/here',
+            'time': '+0545',
             'file': '400 65534 1 ab=c',
             'programs': 'run',
             'open files': '64 128',

@@ -31,6 +31,7 @@ class FromConfigTest(base.BaseTestCase):
             ({'user': 1000}, {'user': '1000'}),
             ({'user': 'www-data:33'}, {'user': 'www-data:33'}),
             ({'working_dir': '/srv'}, {'working_dir': '/srv'}),
+            ({'timezone': 'Europe/Vienna'}, {'timezone': 'Europe/Vienna'}),
             ({'tty': True, 'stdin': True}, {'tty': True, 'stdin': True}),
             ({'stop_signal': 'INT'}, {'stop_signal': 'SIGINT'}),
             ({'stop_signal': 'SIGINT'}, {'stop_signal': 'SIGINT'}),
