@@ -145,7 +145,7 @@ def _is_hybrid(vif: Mapping[str, Any]) -> bool:
 
 def _interfaces(subnets: Iterable[Mapping[str, Any]]) -> Iterator[_Interface]:
     for subnet in subnets:
-        prefix = ipaddress.ip_network(subnet['cidr']).prefixlen
+        prefix = ipaddress.ip_network(subnet['cidr'], strict=False).prefixlen
         for fixed_ip in subnet['ips']:
             yield ipaddress.ip_interface(f'{fixed_ip["address"]}/{prefix}')
 
@@ -163,7 +163,7 @@ def _metadata_route(
     drivers = (vif.get('details') or {}).get('bound_drivers', {})
     for subnet in subnets:
         meta = subnet.get('meta', {})
-        if ipaddress.ip_network(subnet['cidr']).version != 4:
+        if ipaddress.ip_network(subnet['cidr'], strict=False).version != 4:
             continue
         if 'ovn' in drivers.values() and meta.get('enable_dhcp'):
             return Route(METADATA_SERVICE, source=subnet['ips'][0]['address'])

@@ -56,9 +56,11 @@ class TestNic(unittest.TestCase):
         nic = model.nic(fakes.vif(
             fakes.subnet('10.0.0.0/24', '10.0.0.5', '10.0.0.6'),
             fakes.subnet('fd00::/64', 'fd00:0::5'),
-            fakes.subnet('192.0.2.7/32', '192.0.2.7')))
+            fakes.subnet('192.0.2.7/32', '192.0.2.7'),
+            fakes.subnet('198.51.100.1/24', '198.51.100.7')))
         self.assertEqual(
-            ('10.0.0.5/24', '10.0.0.6/24', 'fd00::5/64', '192.0.2.7/32'), nic.addresses)
+            ('10.0.0.5/24', '10.0.0.6/24', 'fd00::5/64', '192.0.2.7/32', '198.51.100.7/24'),
+            nic.addresses)
         self.assertTrue(nic.has_ipv6)
 
     def test_dns(self) -> None:
