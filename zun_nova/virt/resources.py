@@ -26,6 +26,7 @@ import os_traits
 from oslo_serialization import jsonutils
 import psutil
 
+from zun_nova.virt import cpu_traits as host_cpu_traits
 from zun_nova.virt import processors as host_processors
 from zun_nova.virt.runtime import base
 
@@ -53,6 +54,7 @@ class HostFacts:
     disk_used_bytes: int
     uptime: str
     processors: host_processors.Processors = host_processors.ANY
+    cpu_traits: frozenset[str] = frozenset()
 
 
 def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
@@ -70,6 +72,7 @@ def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
         disk_used_bytes=disk.used,
         uptime=uptime,
         processors=host_processors.of_host(),
+        cpu_traits=host_cpu_traits.read(),
     )
 
 
@@ -153,7 +156,7 @@ def traits(facts: HostFacts) -> set[str]:
     """What flavors can ask of a container host with ``trait:...=required``."""
     engine = facts.engine
     names = {TRAIT_HOST, os_traits.normalize_name(f'CONTAINER_ENGINE_{engine.name}'),
-             *map(runtime_trait, engine.runtimes)}
+             *map(runtime_trait, engine.runtimes), *facts.cpu_traits}
     if engine.capabilities.disk_quota:
         names.add(TRAIT_DISK_QUOTA)
     if facts.processors.topology.has_threads:
@@ -163,7 +166,8 @@ def traits(facts: HostFacts) -> set[str]:
 
 def is_ours(trait: str) -> bool:
     """Whether it is for this module to say that a host has this trait."""
-    return trait.startswith(TRAIT_PREFIX) or trait in _STANDARD_TRAITS
+    return (trait.startswith(TRAIT_PREFIX) or trait in _STANDARD_TRAITS
+            or host_cpu_traits.is_ours(trait))
 
 
 def _shared_cpus(facts: HostFacts) -> int:
