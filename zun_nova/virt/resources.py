@@ -27,6 +27,7 @@ from oslo_serialization import jsonutils
 import psutil
 
 from zun_nova.virt import cpu_traits as host_cpu_traits
+from zun_nova.virt import pci
 from zun_nova.virt import processors as host_processors
 from zun_nova.virt.runtime import base
 
@@ -55,6 +56,8 @@ class HostFacts:
     uptime: str
     processors: host_processors.Processors = host_processors.ANY
     cpu_traits: frozenset[str] = frozenset()
+    #: As Nova wants them, see :func:`zun_nova.virt.pci.functions`.
+    pci_functions: tuple[Mapping[str, Any], ...] = ()
 
 
 def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
@@ -73,6 +76,7 @@ def read(engine: base.EngineInfo, uptime: str) -> HostFacts:
         uptime=uptime,
         processors=host_processors.of_host(),
         cpu_traits=host_cpu_traits.read(),
+        pci_functions=tuple(pci.functions()),
     )
 
 
@@ -107,6 +111,7 @@ def available(facts: HostFacts, node: str, node_uuid: str,
         'supported_instances': [
             (engine.architecture, fields.HVType.DOCKER, fields.VMMode.EXE)],
         'numa_topology': numa_topology,
+        'pci_passthrough_devices': jsonutils.dumps(facts.pci_functions),
         'stats': {'uptime': facts.uptime, STAT_TENANT: tenant},
     }
 

@@ -37,6 +37,7 @@ from zun_nova.virt import images
 from zun_nova.virt import key_pair
 from zun_nova.virt import locks
 from zun_nova.virt import network
+from zun_nova.virt import passthrough
 from zun_nova.virt import resources
 from zun_nova.virt import spec
 from zun_nova.virt import tenants
@@ -127,8 +128,8 @@ class Servers:
         :param image: its name in the engine.
         :raises errors.InvalidSpec: the owner or the flavor asks for what makes none.
         """
-        return spec.build(
-            instance, image, image_meta.properties.get('os_command_line'), self._default)
+        return passthrough.with_pci(instance, spec.build(
+            instance, image, image_meta.properties.get('os_command_line'), self._default))
 
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
              network_info: Any, power_on: bool, given: guest.Given | None = None) -> None:

@@ -41,7 +41,8 @@ class ResourcesTest(base.BaseTestCase):
 
     def test_available(self) -> None:
         result = resources.available(FACTS, 'compute1', 'uuid', '{}')
-        self.assertEqual('{}', result['numa_topology'])
+        self.assertEqual(('{}', '[]'), (
+            result['numa_topology'], result['pci_passthrough_devices']))
         self.assertEqual('docker', result['hypervisor_type'])
         self.assertEqual(20010024, result['hypervisor_version'])
         self.assertEqual([('x86_64', 'docker', 'exe')], result['supported_instances'])
