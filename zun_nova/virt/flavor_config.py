@@ -38,6 +38,7 @@ CAP_ADD = 'container:cap_add'
 CAP_DROP = 'container:cap_drop'
 DEVICES = 'container:devices'
 SECCOMP = 'container:seccomp'
+CDI = 'container:cdi'
 SAME_TENANT = 'container:same_tenant'
 
 ALL = 'ALL'
@@ -54,6 +55,7 @@ CAPABILITIES = (
 MAX_PIDS = 4_194_304
 
 _CAPABILITY = f'(?:{"|".join((ALL, *CAPABILITIES))})'
+_CDI_DEVICE = r'[A-Za-z0-9][\w.-]*/[A-Za-z][\w-]*=[A-Za-z0-9][\w.:-]*'
 _DEVICE = r'/dev/[^:,\s]+(?::/[^:,\s]+)?(?::r?w?m?)?'
 
 
@@ -121,6 +123,9 @@ KEYS: Mapping[str, Key] = {key.name: key for key in (
         rule='/dev/PATH[:PATH_INSIDE][:rwm], with commas between several'),
     Key(SECCOMP, 'unconfined lets the server make every system call.', str,
         pattern='default|unconfined', rule='default or unconfined'),
+    Key(CDI, 'Devices of the host by their names in the Container Device Interface, with commas '
+        'between them: vendor.com/class=name.', str, pattern=_listed(_CDI_DEVICE),
+        rule='vendor.com/class=name, with commas between several'),
     Key(SAME_TENANT, 'true: the server shares its host with servers of its own project only.',
         bool, rule='true or false'),
 )}
@@ -150,6 +155,8 @@ class FlavorConfig:
     devices: tuple[Device, ...] = ()
     #: All system calls are allowed.
     seccomp_unconfined: bool = False
+    #: Qualified names of the Container Device Interface.
+    cdi: tuple[str, ...] = ()
     #: No server of another project on the same host.
     same_tenant: bool = False
 
@@ -176,6 +183,7 @@ def from_extra_specs(extra_specs: Mapping[str, str]) -> FlavorConfig:
         cap_drop=_split(values.get(CAP_DROP)),
         devices=tuple(map(_device, _split(values.get(DEVICES)))),
         seccomp_unconfined=values.get(SECCOMP) == 'unconfined',
+        cdi=_split(values.get(CDI)),
         same_tenant=values.get(SAME_TENANT, False),
     )
 

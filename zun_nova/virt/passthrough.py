@@ -19,11 +19,29 @@ from typing import Any
 
 from nova import objects
 
+from zun_nova.virt import cdi
 from zun_nova.virt import flavor_config
 from zun_nova.virt import pci
 from zun_nova.virt import spec
 
 _ALIAS = 'pci_passthrough:alias'
+
+
+def with_cdi(container: spec.ContainerSpec, engine_knows: bool) -> spec.ContainerSpec:
+    """The container with its devices by CDI names, in words that its engine knows.
+
+    :raises errors.InvalidSpec: the host has no such device, or this engine cannot give it.
+    """
+    names = container.security.cdi
+    if engine_knows or not names:
+        return container
+    edits = cdi.resolve(names, cdi.read())
+    security = dataclasses.replace(
+        container.security, cdi=(), devices=(*container.security.devices, *edits.devices))
+    return dataclasses.replace(
+        container, security=security, mounts=(*container.mounts, *edits.mounts),
+        # What the owner says goes before.
+        env={**edits.env, **container.env})
 
 
 def with_pci(instance: Any, container: spec.ContainerSpec) -> spec.ContainerSpec:

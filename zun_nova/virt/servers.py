@@ -128,8 +128,11 @@ class Servers:
         :param image: its name in the engine.
         :raises errors.InvalidSpec: the owner or the flavor asks for what makes none.
         """
-        return passthrough.with_pci(instance, spec.build(
-            instance, image, image_meta.properties.get('os_command_line'), self._default))
+        built = spec.build(
+            instance, image, image_meta.properties.get('os_command_line'), self._default)
+        if built.security.cdi:
+            built = passthrough.with_cdi(built, self._runtime.info().capabilities.cdi)
+        return passthrough.with_pci(instance, built)
 
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
              network_info: Any, power_on: bool, given: guest.Given | None = None) -> None:

@@ -76,6 +76,8 @@ class Security:
     #: No seccomp profile instead of the engine's default.
     seccomp_unconfined: bool = False
     devices: tuple[flavor_config.Device, ...] = ()
+    #: Names that the engine must know (Capabilities.cdi).
+    cdi: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +204,7 @@ def _security(power: flavor_config.FlavorConfig, default: Defaults) -> Security:
         privileged=power.privileged,
         seccomp_unconfined=power.seccomp_unconfined,
         devices=power.devices,
+        cdi=power.cdi,
     )
 
 

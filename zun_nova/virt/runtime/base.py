@@ -49,6 +49,8 @@ class Capabilities:
     checkpoint: bool = False
     #: Enforce ContainerSpec.disk_bytes on the writable layer.
     disk_quota: bool = False
+    #: Knows devices by the names of the Container Device Interface.
+    cdi: bool = False
     #: ContainerInfo.oom_killed is to be believed when it is False.
     tells_out_of_memory: bool = True
     #: Run the healthchecks of images and owners.

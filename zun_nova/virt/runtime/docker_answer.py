@@ -104,6 +104,7 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
         capabilities=base.Capabilities(
             update_limits=not default_runtime.startswith(_FIXED_SIZE_RUNTIMES),
             disk_quota=_disk_quota(answer, mount),
+            cdi=bool(answer.get('CDISpecDirs')),
         ),
         remaps_users=_USERNS in (answer.get('SecurityOptions') or ()),
     )

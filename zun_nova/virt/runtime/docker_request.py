@@ -150,7 +150,7 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool,
 def _security(security: container_spec.Security) -> dict[str, Any]:
     options = {'no-new-privileges': security.no_new_privileges,
                'seccomp=unconfined': security.seccomp_unconfined}
-    return {
+    return _given({'DeviceRequests': _cdi(security.cdi)}) | {
         'Privileged': security.privileged,
         'CapAdd': list(security.cap_add),
         'CapDrop': list(security.cap_drop),
@@ -158,6 +158,10 @@ def _security(security: container_spec.Security) -> dict[str, Any]:
         'Devices': [{'PathOnHost': device.path, 'PathInContainer': device.path_inside,
                      'CgroupPermissions': device.permissions} for device in security.devices],
     }
+
+
+def _cdi(names: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    return [{'Driver': 'cdi', 'DeviceIDs': list(names)}] if names else None
 
 
 def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:

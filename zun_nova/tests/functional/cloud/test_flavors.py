@@ -33,6 +33,7 @@ FITTING = {
     'devices': '/dev/fuse,/dev/null:/dev/n:rw,/dev/full:r',
     'seccomp': 'unconfined',
     'same_tenant': 'true',
+    'cdi': 'vendor.com/gpu=0,vendor.com/gpu=all',
 }
 
 UNFIT = {
@@ -45,6 +46,7 @@ UNFIT = {
     'devices': '/etc/shadow',
     'seccomp': '/etc/profile.json',
     'same_tenant': 'some',
+    'cdi': 'gpu=0',
     'priviledged': 'true',
     'env:A': 'of servers, not of flavors',
 }

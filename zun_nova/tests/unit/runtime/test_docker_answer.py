@@ -122,6 +122,11 @@ class InfoTest(testtools.TestCase):
                                 (['name=seccomp,profile=default'], False), (None, False)):
             self.assertEqual(wanted, self.info(SecurityOptions=options).remaps_users, options)
 
+    def test_devices_by_name(self):
+        for more, wanted in (({}, False), ({'CDISpecDirs': []}, False),
+                             ({'CDISpecDirs': ['/etc/cdi']}, True)):
+            self.assertEqual(wanted, self.info(**more).capabilities.cdi)
+
     def test_sandboxes_keep_their_size(self):
         for runtime, wanted in (('runc', True), ('crun', True), ('runsc', False),
                                 ('kata-qemu', False)):

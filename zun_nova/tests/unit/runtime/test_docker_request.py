@@ -109,6 +109,13 @@ class ContainerTest(testtools.TestCase):
         self.assertNotIn(
             'StorageOpt', request(disk_quota=True, limits=no_disk)['HostConfig'])
 
+    def test_devices_that_the_engine_knows(self):
+        self.assertNotIn('DeviceRequests', request()['HostConfig'])
+        security = container_spec.Security(cdi=('v.com/gpu=0', 'v.com/gpu=1'))
+        self.assertEqual(
+            [{'Driver': 'cdi', 'DeviceIDs': ['v.com/gpu=0', 'v.com/gpu=1']}],
+            request(security=security)['HostConfig']['DeviceRequests'])
+
     def test_huge_pages(self):
         limits = container_spec.Limits(100, 150, 0, 512, 77, huge_pages=(
             processors.HugePages(2048, 2 ** 22), processors.HugePages(2 ** 20, 2 ** 30)))

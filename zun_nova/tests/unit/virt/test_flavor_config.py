@@ -34,6 +34,7 @@ GOOD = (
     ('container:seccomp', 'unconfined', {'seccomp_unconfined': True}),
     ('container:seccomp', 'default', {}),
     ('container:same_tenant', 'true', {'same_tenant': True}),
+    ('container:cdi', 'nvidia.com/gpu=0,a/b=c:1', {'cdi': ('nvidia.com/gpu=0', 'a/b=c:1')}),
     ('container:devices', '/dev/fuse,/dev/a:/dev/b,/dev/c:/dev/d:r,/dev/e:rw',
      {'devices': (flavor_config.Device('/dev/fuse', '/dev/fuse', 'rwm'),
                   flavor_config.Device('/dev/a', '/dev/b', 'rwm'),
@@ -56,6 +57,9 @@ BAD = (
     ('container:devices', '/dev/a:x'),
     ('container:seccomp', 'none'),
     ('container:same_tenant', 'mine'),
+    ('container:cdi', 'gpu=0'),
+    ('container:cdi', 'a/b'),
+    ('container:cdi', '/dev/x'),
 )
 
 

@@ -57,3 +57,29 @@ class PciTest(test.NoDBTestCase):
             [fuse, *(flavor_config.Device(path, path, 'rw') for path in (
                 '/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia1'))],
             self.devices({'pci_passthrough:alias': 'gpu:2'}))
+
+
+class CdiTest(test.NoDBTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.useFixture(fixtures.MonkeyPatch(
+            'zun_nova.virt.cdi.read', lambda: {'v.com/gpu=0': [
+                {'deviceNodes': [{'path': '/dev/null'}], 'env': ['A=cdi', 'B=cdi'],
+                 'mounts': [{'hostPath': '/a', 'containerPath': '/b'}]}]}))
+        instance = fakes.instance(
+            metadata={'container:env:A': 'owner'},
+            flavor=fakes.flavor(extra_specs={'container:cdi': 'v.com/gpu=0'}))
+        self.built = spec.build(instance, 'image', None, spec.Defaults('h', None, 64, (), 1))
+
+    def test_an_engine_that_knows(self) -> None:
+        self.assertEqual(self.built, passthrough.with_cdi(self.built, engine_knows=True))
+        self.assertEqual(('v.com/gpu=0',), self.built.security.cdi)
+
+    def test_an_engine_that_does_not(self) -> None:
+        made = passthrough.with_cdi(self.built, engine_knows=False)
+        self.assertEqual(
+            ((), (flavor_config.Device('/dev/null', '/dev/null'),)),
+            (made.security.cdi, made.security.devices))
+        self.assertEqual({'A': 'owner', 'B': 'cdi'}, made.env)
+        self.assertEqual((spec.Mount('/a', '/b'),), made.mounts)
