@@ -160,10 +160,70 @@ nobody's credentials are used.
 Seconds between two looks for what servers that are not on this host have left
 on it: containers that hold a network, ports, containers of failed builds.
 
-The first look is when nova-compute starts; 0: the only one. A look costs one
-call of the engine and one of the database. What is removed is logged. What a
+The first look is when nova-compute starts; 0: the only one. A look costs two
+calls of the engine and one of the database. What is removed is logged. What a
 failed build has left while its server is on another host, or on none, is
 removed at the second look.
+""",
+    ),
+    cfg.BoolOpt(
+        'live_resize',
+        default=False,
+        help="""
+Change processors and memory of a running server without a restart.
+
+Where a resize on the same host changes nothing but vCPUs and memory, the limits
+of the container are changed as it runs, if its engine and OCI runtime can. Its
+process learns nothing of it: programs that size themselves by the memory they
+find when they start keep that size. Off: servers restart with every resize.
+""",
+    ),
+    cfg.IntOpt(
+        'migration_timeout',
+        default=600,
+        min=1,
+        help="""
+Seconds that the engine may take to make a layer of what a server has written,
+and after which a transfer to another host without progress has failed.
+
+Meanwhile the server stands still. After a failure it runs on where it was.
+""",
+    ),
+    cfg.StrOpt(
+        'migration_transport',
+        default='ssh',
+        choices=[
+            ('ssh', 'nova-compute logs in to the other host and starts zun-nova-receive there.'),
+            ('shared', 'instances_path is the same directory on all hosts.'),
+        ],
+        help="""
+How what a server has written travels to another host.
+""",
+    ),
+    cfg.StrOpt(
+        'migration_ssh_command',
+        default='ssh',
+        help="""
+Program and options that nova-compute logs in to other hosts with.
+
+Split into words as a shell does: ``ssh -p 2222 -i /var/lib/nova/.ssh/migration``.
+Never asks for passwords. Compression, if wanted, is ``-C``.
+""",
+    ),
+    cfg.StrOpt(
+        'migration_ssh_user',
+        help="""
+Who it logs in as. Unset: what ssh's own configuration says, else the user that
+nova-compute runs as.
+""",
+    ),
+    cfg.IntOpt(
+        'migration_ssh_connect_timeout',
+        default=10,
+        min=1,
+        help="""
+Seconds after which a host that does not answer cannot be reached. The server is
+not stopped before that is known.
 """,
     ),
     cfg.IntOpt(

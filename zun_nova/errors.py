@@ -30,6 +30,8 @@
     ├── ImageInvalid             the image's bytes are no image that can be run
     ├── ImageUnavailable         Glance or a registry does not deliver it (may be tried again)
     ├── OtherTenant              the host may not have servers of both projects
+    ├── TooLarge                 what a server has written does not fit where it is to go
+    ├── TransferFailed           it could not be brought to another host (may be tried again)
     ├── VifError                 a port could not be wired to the server
     └── SwitchUnavailable        the host's switch does not say which ports it has
 
@@ -134,6 +136,23 @@ class ImageUnavailable(ZunNovaError):
 
 class OtherTenant(ZunNovaError):
     """A flavor keeps servers of different projects from sharing this host."""
+
+
+class TooLarge(ZunNovaError):
+    """What a server has written does not fit where it is to go."""
+
+
+class TransferFailed(ZunNovaError):
+    """What a server has written could not be brought to another host.
+
+    :param host: the other host's address.
+    :param reason: what failed, and its cure; must hold no secret.
+    """
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f'Cannot bring the server to {host}: {reason}')
+        self.host = host
+        self.reason = reason
 
 
 class VifError(ZunNovaError):

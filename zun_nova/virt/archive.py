@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 import json
 from typing import Any
@@ -60,7 +61,8 @@ class _Image:
 
 
 def renamed(source: Iterable[bytes], reference: str, max_bytes: int = DEFAULT_MAX_BYTES,
-            platform: oci_layout.Platform | None = None) -> Iterator[bytes]:
+            platform: oci_layout.Platform | None = None,
+            below: Sequence[str] = ()) -> Iterator[bytes]:
     """Yield the archive, uncompressed, with its one image named ``reference``.
 
     One pass. The manifest and the end of the archive are yielded only after
@@ -70,6 +72,7 @@ def renamed(source: Iterable[bytes], reference: str, max_bytes: int = DEFAULT_MA
     :param source: the archive, plain or compressed with gzip, zstd, bzip2 or xz.
     :param max_bytes: of all that is in it when it is unpacked, its layers included.
     :param platform: of the engine; this machine's when left out.
+    :param below: digests of its lowest layers, which the engine has: they need not be in it.
     :raises BadArchive: as soon as it is seen.
     """
     budget = compression.Budget(max_bytes)
@@ -80,7 +83,7 @@ def renamed(source: Iterable[bytes], reference: str, max_bytes: int = DEFAULT_MA
         pass
     contents.check_links()
     image = _image(contents, platform or oci_layout.host_platform())
-    _check(contents, image)
+    _check(contents, image, tuple(below))
     yield _manifest(image, reference) + tar_stream.END
 
 
@@ -129,9 +132,9 @@ def _docker_image(text: bytes) -> _Image:
     return _Image(config, tuple(layers))
 
 
-def _check(contents: archive_contents.Contents, image: _Image) -> None:
+def _check(contents: archive_contents.Contents, image: _Image, below: tuple[str, ...]) -> None:
     """Make sure that the archive holds what the engine would take for its image."""
-    for name in (image.config, *image.layers):
+    for name in (image.config, *image.layers[len(below):]):
         if not contents.holds(name):
             raise BadArchive(f'its manifest names {tar_stream.shown(name)}, which it does not '
                              'hold; make it anew')
@@ -146,15 +149,20 @@ def _check(contents: archive_contents.Contents, image: _Image) -> None:
     system = image_json.get_text(config, 'os')
     if system not in ('', 'linux'):
         raise BadArchive(f'it is made for {tar_stream.shown(system)}; use an image for linux')
-    _check_layers(contents, image, image_json.get(config, 'rootfs'))
+    _check_layers(contents, image, image_json.get(config, 'rootfs'), below)
 
 
-def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: Any) -> None:
+def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: Any,
+                  below: tuple[str, ...]) -> None:
     digests = image_json.get_list(rootfs, 'diff_ids')
     if len(digests) != len(image.layers):
         raise BadArchive(f'its manifest and its configuration differ in the number of layers '
                          f'({len(image.layers)}, {len(digests)}); make it anew')
+    if tuple(digests[:len(below)]) != below:
+        raise BadArchive('its lowest layers are not those that it is to stand on')
     for number, (name, digest) in enumerate(zip(image.layers, digests, strict=True), 1):
+        if number <= len(below):
+            continue
         found = contents.digest(name)
         if found is None:
             raise BadArchive(f'its layer {number} is damaged, or no usual tar; make it anew with '

@@ -42,6 +42,8 @@ from zun_nova.virt import images
 from zun_nova.virt import interfaces
 from zun_nova.virt import lifecycle
 from zun_nova.virt import locks
+from zun_nova.virt import migration as migrations
+from zun_nova.virt import moved
 from zun_nova.virt import network
 from zun_nova.virt import power
 from zun_nova.virt import processors
@@ -70,7 +72,9 @@ class ContainerDriver(driver.ComputeDriver):
     capabilities = {  # noqa: RUF012  Nova reads and copies it as it is
         **driver.ComputeDriver.capabilities,
         'has_imagecache': True,
+        'supports_evacuate': True,
         'supports_image_type_raw': True,
+        'supports_migrate_to_same_host': True,
         'supports_pcpus': True,
         'supports_attach_interface': True,
         'supports_device_tagging': True,
@@ -97,6 +101,8 @@ class ContainerDriver(driver.ComputeDriver):
         self._servers = servers.Servers(
             self._runtime, image_store, self._networks, self._drives, spec.defaults(CONF, host),
             self.virtapi)
+        self._migrations = migrations.Migrations(
+            self._runtime, image_store, self._networks, self._servers, self._power, CONF)
 
     # -- the host
 
@@ -127,7 +133,7 @@ class ContainerDriver(driver.ComputeDriver):
         """
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
-            self._runtime, self._networks, self._drives, self._host,
+            self._runtime, self._networks, self._drives, self._migrations, self._host,
             CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
         # Here, so that Nova's first look at the host, which tells Placement, comes after it.
@@ -253,7 +259,9 @@ class ContainerDriver(driver.ComputeDriver):
                 block_device_info: Any = None, destroy_disks: bool = True,
                 destroy_secrets: bool = True) -> None:
         with faults.operating(instance):
-            self._servers.destroy(instance, network_info, keep_disk=not destroy_disks)
+            if not self._migrations.stays_to_be_reverted(context, instance):
+                self._servers.destroy(instance, network_info, keep_disk=not destroy_disks)
+                self._migrations.sweep(str(instance.uuid))
 
     def cleanup(self, context: Any, instance: Any, network_info: Any,
                 block_device_info: Any = None, destroy_disks: bool = True,
@@ -262,6 +270,35 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             self._servers.destroy(
                 instance, network_info if destroy_vifs else (), keep_disk=not destroy_disks)
+
+    # -- moving
+
+    def migrate_disk_and_power_off(self, context: Any, instance: Any, dest: str, flavor: Any,
+                                   network_info: Any, block_device_info: Any = None,
+                                   timeout: int = 0, retry_interval: int = 0) -> str:
+        with faults.operating(instance):
+            return self._migrations.leave(
+                context, instance, dest, flavor, network_info, timeout).to_json()
+
+    def finish_migration(self, context: Any, migration: Any, instance: Any, disk_info: str,
+                         network_info: Any, image_meta: Any, resize_instance: bool,
+                         allocations: Any, block_device_info: Any = None, power_on: bool = True,
+                         share_info: Any = None) -> None:
+        with faults.operating(instance):
+            self._migrations.arrive(context, instance, moved.from_json(disk_info), image_meta,
+                                    network_info, power_on)
+
+    def confirm_migration(self, context: Any, migration: Any, instance: Any,
+                          network_info: Any) -> None:
+        with faults.operating(instance):
+            self._migrations.confirm(
+                instance, network_info, moved_on=not migrations.is_same_host(migration))
+
+    def finish_revert_migration(self, context: Any, instance: Any, network_info: Any,
+                                migration: Any, block_device_info: Any = None,
+                                power_on: bool = True, share_info: Any = None) -> None:
+        with faults.operating(instance):
+            self._migrations.revert(instance, network_info, power_on)
 
     # -- images
 
@@ -289,6 +326,8 @@ class ContainerDriver(driver.ComputeDriver):
                accel_info: Any = None, share_info: Any = None) -> None:
         timeout = power.shutdown_timeout(instance) if reboot_type == power.SOFT else 0
         with faults.operating(instance):
+            if reboot_type != power.SOFT:
+                self._migrations.recover(context, instance, network_info)
             self._power.reboot(instance, network_info, timeout)
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,

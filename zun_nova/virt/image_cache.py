@@ -32,8 +32,6 @@ import time
 from typing import Any
 import urllib.parse
 
-from nova import objects
-from nova.image import glance
 from oslo_log import log as logging
 
 from zun_nova.virt import image_source
@@ -68,10 +66,7 @@ class ImageCache:
 
         :raises: what Images.ensure() does.
         """
-        image = glance.API().get(context, image_id)
-        image_meta = objects.ImageMeta.from_dict(image)
-        image_meta.id = image_id
-        source = image_source.of_image(image_meta, image['properties'])
+        source = self._images.source(context, image_id)
         fetched = self._images.ensure(context, source)
         with self._lock:
             self._write({**self._read(), source.reference: self._clock()})

@@ -27,6 +27,7 @@ import threading
 import time
 from typing import Any
 
+from nova import objects
 from nova.image import glance
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
@@ -103,6 +104,17 @@ class Images:
                     self._fetch(context, source, check)
             LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
             return True
+
+    def source(self, context: Any, image_id: str) -> image_source.Source:
+        """What Glance says now of an image.
+
+        :raises errors.ImageInvalid: it is no image of a container.
+        :raises nova.exception.NovaException: Glance has none, or refuses.
+        """
+        image = self._glance.get(context, image_id)
+        image_meta = objects.ImageMeta.from_dict(image)
+        image_meta.id = image_id
+        return image_source.of_image(image_meta, image['properties'])
 
     def forget(self, reference: str) -> bool:
         """Remove an image that nobody uses; returns whether it is gone."""

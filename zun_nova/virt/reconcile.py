@@ -38,12 +38,14 @@ from typing import Any
 from nova import context as nova_context
 from nova import objects
 from nova import utils
+from nova.compute import vm_states
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from zun_nova.vif import switch
 from zun_nova.virt import config_drive
 from zun_nova.virt import identity
+from zun_nova.virt import migration
 from zun_nova.virt import network
 from zun_nova.virt.runtime import base
 
@@ -63,16 +65,26 @@ class Remains:
     ports: tuple[switch.Port, ...] = ()
     #: Its config drive.
     drive: bool = False
+    #: The container that made room for another.
+    aside: bool = False
+    #: What it has written, on its way to or from another host.
+    layers: bool = False
 
     @property
     def labelled(self) -> bool:
         """It is of this compute service."""
-        return self.container or self.holder or self.drive
+        return self.container or self.holder or self.drive or self.aside
+
+    @property
+    def ours(self) -> bool:
+        """No other virt driver has it."""
+        return self.labelled or self.layers
 
     def __str__(self) -> str:
         parts = [name for name, there in (
             ('container', self.container), ('network', self.holder),
-            ('config drive', self.drive)) if there]
+            ('config drive', self.drive), ('container set aside', self.aside),
+            ('layers', self.layers)) if there]
         return ', '.join(parts + [f'port {port.port_id}' for port in self.ports])
 
 
@@ -83,7 +95,7 @@ class Record:
     #: Of the compute service that has it, or had it when it was deleted.
     host: str | None
     deleted: bool = False
-    #: A migration from or to this host is on record, in whatever state.
+    #: A migration from or to this host is on record, and what is here may be needed for it.
     migrates: bool = False
 
 
@@ -105,16 +117,16 @@ def decide(remains: Remains, record: Record | None, host: str) -> tuple[Verdict,
     if record is None:
         verdict = Verdict.KEEP   # ports alone may be another cell's, or another driver's
         if remains.labelled:
-            verdict = Verdict.ASK if remains.container else Verdict.REMOVE
+            verdict = Verdict.ASK if remains.container or remains.aside else Verdict.REMOVE
         return verdict, 'Nova does not know the server'
     if record.deleted:
         if remains.container:
             return Verdict.KEEP, 'left to running_deleted_instance_action'
-        ours = remains.labelled or record.host == host
+        ours = remains.ours or record.host == host
         return (Verdict.REMOVE if ours else Verdict.KEEP), 'the server was deleted'
     if record.host == host:
         return Verdict.KEEP, 'the server is here'
-    if record.migrates or not remains.labelled:
+    if record.migrates or not remains.ours:
         return Verdict.KEEP, 'the server is elsewhere'
     where = f'on {record.host}' if record.host else 'on no host'
     return Verdict.REMOVE_LATER, f'its build here has failed and the server is {where}'
@@ -127,10 +139,12 @@ class Reconciler:
     """
 
     def __init__(self, runtime: base.Runtime, networks: network.Networks,
-                 drives: config_drive.ConfigDrives, host: str, interval: float) -> None:
+                 drives: config_drive.ConfigDrives, moves: migration.Migrations, host: str,
+                 interval: float) -> None:
         self._runtime = runtime
         self._networks = networks
         self._drives = drives
+        self._moves = moves
         self._host = host
         self._interval = interval
         self._seen: set[str] = set()
@@ -160,7 +174,7 @@ class Reconciler:
             self._ended.wait(self._interval or None)
 
     def reconcile(self, context: Any) -> None:
-        """Look once. Two calls when nothing is left: of the engine, of the database.
+        """Look once. Three calls when nothing is left: two of the engine, one of the database.
 
         Acts only when engine, switch and database have all answered.
 
@@ -204,6 +218,7 @@ class Reconciler:
             self._runtime.remove(identity.aside_name(uuid))
             self._drives.remove(uuid)
             self._networks.close_forgotten(uuid)
+            self._moves.sweep(uuid)
 
     def _remains(self, only: str | None = None) -> dict[str, Remains]:
         """What there is, by server.
@@ -213,14 +228,16 @@ class Reconciler:
         labels = identity.all_of(self._host) | ({identity.LABEL_UUID: only} if only else {})
         rows = self._runtime.list(labels)
         ports = switch.ports()
-        servers = _uuids(rows, identity.ROLE_SERVER)
-        holders = _uuids(rows, identity.ROLE_NETWORK)
-        drives = self._drives.uuids()
-        uuids = servers | holders | drives | {port.instance_uuid for port in ports}
+        servers = {row.labels[identity.LABEL_UUID] for row in rows if _is(row, 'server')}
+        asides = {row.labels[identity.LABEL_UUID] for row in rows if _is(row, 'aside')}
+        holders = {row.labels[identity.LABEL_UUID] for row in rows if _is(row, 'network')}
+        drives, layers = self._drives.uuids(), self._moves.left()
+        uuids = servers | asides | holders | drives | layers
+        uuids |= {port.instance_uuid for port in ports}
         return {
             uuid: Remains(uuid, uuid in servers, uuid in holders,
                           tuple(port for port in ports if port.instance_uuid == uuid),
-                          uuid in drives)
+                          uuid in drives, uuid in asides, uuid in layers)
             for uuid in uuids if only in (None, uuid)}
 
     def _records(self, context: Any, found: Mapping[str, Remains]) -> dict[str, Record]:
@@ -231,13 +248,27 @@ class Reconciler:
                 for instance in instances}
 
     def _record(self, context: Any, instance: Any, remains: Remains) -> Record:
-        if instance.deleted or instance.host == self._host or not remains.labelled:
+        if instance.deleted or instance.host == self._host or not remains.ours:
             return Record(instance.host, bool(instance.deleted))
         migrations = objects.MigrationList.get_by_filters(
             context, {'host': self._host, 'instance_uuid': instance.uuid})
-        return Record(instance.host, migrates=bool(migrations))
+        return Record(instance.host, migrates=bool(migrations) and is_needed(
+            instance, [each.status for each in migrations]))
 
 
-def _uuids(rows: Iterable[base.ContainerSummary], role: str) -> set[str]:
-    return {row.labels[identity.LABEL_UUID] for row in rows
-            if row.labels.get(identity.LABEL_ROLE) == role}
+
+def is_needed(instance: Any, statuses: Iterable[str]) -> bool:
+    """Whether a server that is elsewhere may come back, or need what it has left; pure.
+
+    :param statuses: of its migrations from or to this host.
+    """
+    # After a failure what is here may be all that there is of its data. A person can tell.
+    return (instance.task_state is not None or 'error' in statuses
+            or instance.vm_state in (vm_states.RESIZED, vm_states.ERROR))
+
+
+def _is(row: base.ContainerSummary, kind: str) -> bool:
+    """Whether it is a server, what made room for one, or the network of one."""
+    if row.labels.get(identity.LABEL_ROLE) != identity.ROLE_SERVER:
+        return kind == row.labels.get(identity.LABEL_ROLE)
+    return kind == ('server' if identity.is_server(row.name, row.labels) else 'aside')

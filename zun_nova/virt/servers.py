@@ -134,6 +134,16 @@ class Servers:
             built = passthrough.with_cdi(built, self._runtime.info().capabilities.cdi)
         return passthrough.with_pci(instance, built)
 
+    def limits_of(self, flavor: Any) -> spec.Limits:
+        """What servers of this flavor may use on this host."""
+        return spec.limits(flavor, self._default)
+
+    def wire(self, instance: Any, network_info: Any) -> None:
+        """Have the ports of a server that comes back where they were, and wait for Neutron."""
+        with events.wait_plugged(self._virtapi, instance, network_info), locks.wiring(instance):
+            self._networks.open(instance, network_info)
+        self._networks.announce(instance, network_info)
+
     def make(self, context: Any, instance: Any, container: spec.ContainerSpec,
              network_info: Any, power_on: bool, given: guest.Given | None = None) -> None:
         """The same of a container whose image the engine has; on failure what was made stays.
@@ -176,6 +186,13 @@ class Servers:
                 if not self._has_aside(str(instance.uuid), keep=reverting):
                     self._drives.remove(str(instance.uuid))
                 self._networks.close(instance, network_info)
+
+    def remove_left(self, instance: Any, network_info: Any) -> None:
+        """Remove what a server has left here that is on another host; may be called again."""
+        with locks.wiring(instance):
+            self._runtime.remove(identity.aside_name(str(instance.uuid)))
+            self._drives.remove(str(instance.uuid))
+            self._networks.close(instance, network_info)
 
     def _has_aside(self, uuid: str, keep: bool) -> bool:
         """Whether the server still has a container here; unless it is kept, it is removed."""

@@ -127,6 +127,8 @@ class ContainerSpec(process.Process):
     #: NetworkSpec.name of an open network; None is no network at all.
     network: str | None = None
     mounts: tuple[Mount, ...] = ()
+    #: Name of a container whose volumes it shares: they stay as long as one of the two.
+    volumes_from: str | None = None
     log_max_bytes: int = 10 * 1024 * 1024
 
 
@@ -206,6 +208,16 @@ def _security(power: flavor_config.FlavorConfig, default: Defaults) -> Security:
         devices=power.devices,
         cdi=power.cdi,
     )
+
+
+def limits(flavor: Any, default: Defaults) -> Limits:
+    """What servers of this flavor may use that Nova has given no processors of their own.
+
+    :raises errors.InvalidSpec: it asks for what no container keeps.
+    """
+    power = flavor_config.from_extra_specs(flavor.extra_specs)
+    return _limits(flavor, power.pids_limit or default.pids_limit,
+                   host_processors.choice(None, default.processors))
 
 
 def _limits(flavor: Any, pids: int, choice: host_processors.Choice) -> Limits:

@@ -25,6 +25,7 @@ from zun_cloud import databases
 from zun_cloud import graph
 from zun_cloud import hosts
 from zun_cloud import identity
+from zun_cloud import logins
 from zun_cloud import network
 from zun_cloud import service as cloud_service
 from zun_cloud import services
@@ -68,6 +69,7 @@ class BringUp:
             node('directories', self._directories),
             node('mariadb-files', self.databases.make_files, ('directories',)),
             node('databases', self.databases.create, ('mariadb',)),
+            node('ssh-keys', lambda: logins.make_keys(self.settings), ('directories',)),
             node('management', lambda: network.make_management_bridge(self.settings)),
             node('seed', lambda: identity.seed(self.settings, self.passwords), ('keystone',)),
         ]

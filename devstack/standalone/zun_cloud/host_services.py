@@ -19,6 +19,7 @@ import dataclasses
 from zun_cloud import agents
 from zun_cloud import health
 from zun_cloud import hosts
+from zun_cloud import logins
 from zun_cloud import service
 
 # Daemons log to the process manager, which keeps and rotates it.
@@ -27,7 +28,8 @@ OVS_LOGGING = ('-vsyslog:off', '-vfile:off', '-vconsole:info')
 
 def of_host(host: hosts.Host) -> list[service.Service]:
     """The services of one host, named ``<service>-<number>``."""
-    found = [*_power(host), *_switch(host), *_network(host), *_engine(host), _compute(host)]
+    found = [*_power(host), *_switch(host), *_network(host), *_engine(host), *logins.of_host(host),
+             _compute(host)]
     return [_placed(host, item) for item in found]
 
 

@@ -32,7 +32,8 @@ from zun_cloud import settings as cloud_settings
 
 PACKAGES = (
     'busybox-static', 'containerd', 'crun', 'docker-registry', 'docker.io', 'ethtool', 'haproxy',
-    'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openvswitch-switch',
+    'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openssh-client',
+    'openssh-server', 'openvswitch-switch',
     'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc',
 )
 # What Neutron's agents run.

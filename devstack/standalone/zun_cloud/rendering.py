@@ -121,6 +121,7 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
             *_network_files(host),
             Output('containerd.toml', host.etc / 'containerd.toml', host),
             Output('docker.json', host.etc / 'docker.json', host),
+            Output('sshd_config', host.etc / 'sshd_config', host),
         ]
         if not host.is_machine:
             files += [

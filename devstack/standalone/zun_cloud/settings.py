@@ -60,6 +60,7 @@ PORTS = {
     'ovn-nb': 21,
     'ovn-sb': 22,
     'openflow': 23,
+    'ssh': 24,
     # No service: a registry of images that tests and users may run here.
     'registry': 30,
 }

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import fixtures
+from nova import objects
 from nova import test
 from nova.tests.unit import utils
 from nova.tests.unit.virt import test_virt_drivers
@@ -63,6 +64,13 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         self.connection.spawn(
             self.ctxt, instance, image_meta, [], 'herp', {}, network_info=network_info)
         return instance, network_info
+
+    def test_migrate_disk_and_power_off(self) -> None:
+        # Nova's goes to a host that does not exist.
+        instance, network_info = self._get_running_instance()
+        instance.migration_context = objects.MigrationContext(migration_id=1)
+        self.connection.migrate_disk_and_power_off(
+            self.ctxt, instance, driver.CONF.my_ip, instance.flavor, network_info)
 
     def test_live_migration(self) -> None:
         # Nova does not excuse this one, though it is optional.

@@ -80,6 +80,7 @@ class Engine:
                 ('POST', '/commit', self._commit),
                 ('POST', '/containers/(.+)/(start|stop|kill|pause|unpause|restart)', self._act),
                 ('POST', '/containers/(.+)/rename', self._rename),
+                ('POST', '/containers/(.+)/update', self._update),
                 ('POST', '/containers/(.+)/exec', self._create_exec),
                 ('POST', '/exec/(.+)/start', self._start_exec),
                 ('GET', '/exec/(.+)/json', self._inspect_exec),
@@ -258,6 +259,14 @@ class Engine:
         self.containers[known.name] = known
         self._events.happened(known, 'rename')
         return answers.Answer(204)
+
+    def _update(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        asked = json.loads(body)
+        if 0 < asked.get('Memory', 0) < _LEAST_MEMORY:
+            raise answers.Refused(400, 'Minimum memory limit allowed is 6MB')
+        known.host_config |= asked
+        return answers.of_json({'Warnings': None})
 
     def _remove(self, name: str, query: Query, body: bytes) -> answers.Answer:
         known = self.find(name)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import secrets
 import tarfile
@@ -48,7 +49,12 @@ class Image:
     def describe(self) -> dict[str, Any]:
         """The answer to /images/NAME/json."""
         return {'Id': self.id, 'RepoTags': sorted(self.tags), 'RepoDigests': sorted(self.digests),
-                'Config': self.config, 'Architecture': 'amd64', 'Os': 'linux', 'Size': 0}
+                'Config': self.config, 'Architecture': 'amd64', 'Os': 'linux',
+                'Size': sum(map(len, self.layers)),
+                'RootFS': {'Type': 'layers', 'Layers': self._diff_ids()}}
+
+    def _diff_ids(self) -> list[str]:
+        return list((self.document.get('rootfs') or {}).get('diff_ids') or ())
 
 
 class Images:
@@ -164,7 +170,12 @@ class Images:
     def _load_one(self, tar: tarfile.TarFile, entry: dict[str, Any]) -> Image:
         config = _member(tar, entry['Config'])
         document = json.loads(config)
-        layers = tuple(_member(tar, layer) for layer in entry['Layers'])
+        # A layer that it has is not read again.
+        known = {f'sha256:{_digest(layer)}': layer
+                 for image in self.by_id.values() for layer in image.layers}
+        layers = tuple(
+            known.get(digest) or _member(tar, layer) for layer, digest in itertools.zip_longest(
+                entry['Layers'], (document.get('rootfs') or {}).get('diff_ids') or ()))
         programs = frozenset(name for layer in layers for name in _programs(layer))
         files = {path: data for layer in layers for path, data in _texts(layer).items()}
         image = Image(f'sha256:{hashlib.sha256(config).hexdigest()}',

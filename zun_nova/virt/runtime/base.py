@@ -138,6 +138,8 @@ class ContainerInfo:
     error: str
     #: ContainerSpec.stop_timeout.
     stop_timeout: int | None = None
+    #: Where it sees volumes that its image wants; what is in them is in no layer.
+    volumes: tuple[str, ...] = ()
 
 
 class Runtime(abc.ABC):

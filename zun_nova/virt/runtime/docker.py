@@ -31,6 +31,8 @@ from zun_nova.virt.runtime import docker_errors
 from zun_nova.virt.runtime import docker_events
 from zun_nova.virt.runtime import docker_files
 from zun_nova.virt.runtime import docker_images
+from zun_nova.virt.runtime import docker_layers
+from zun_nova.virt.runtime import docker_limits
 from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
 from zun_nova.virt.runtime import docker_registry
@@ -48,7 +50,8 @@ _MORE_LINES = 16
 
 class DockerRuntime(
         docker_images.Images, docker_registry.Puller, docker_events.Events,
-        docker_snapshots.Snapshots, docker_streams.Streams, docker_files.Files, base.Runtime):
+        docker_snapshots.Snapshots, docker_layers.Layers, docker_limits.Limiter,
+        docker_streams.Streams, docker_files.Files, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.

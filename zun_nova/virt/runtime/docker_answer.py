@@ -70,6 +70,8 @@ def container(answer: Mapping[str, Any]) -> base.ContainerInfo:
         oom_killed=state['OOMKilled'],
         error=state['Error'],
         stop_timeout=answer['Config'].get('StopTimeout'),
+        volumes=tuple(sorted(mount['Destination'] for mount in answer.get('Mounts') or ()
+                             if mount.get('Type') == 'volume')),
     )
 
 

@@ -138,6 +138,7 @@ def _host_config(spec: container_spec.ContainerSpec, disk_quota: bool,
         'ReadonlyRootfs': spec.read_only,
         'Tmpfs': _tmpfs(spec.tmpfs),
         'Mounts': [*map(_bind, spec.mounts), *_huge_pages(spec.limits.huge_pages)],
+        'VolumesFrom': [spec.volumes_from] if spec.volumes_from else [],
         'Sysctls': dict(spec.sysctls),
         'Ulimits': [{'Name': limit.name, 'Soft': limit.soft, 'Hard': limit.hard}
                     for limit in spec.ulimits],
@@ -178,6 +179,11 @@ def _limits(limits: container_spec.Limits, disk_quota: bool) -> dict[str, Any]:
     if disk_quota and limits.disk_bytes:
         config['StorageOpt'] = {'size': str(limits.disk_bytes)}
     return config
+
+
+def changed_limits(limits: container_spec.Limits) -> dict[str, Any]:
+    """The request that gives a container which exists other limits."""
+    return _limits(limits, disk_quota=False)
 
 
 def _disk_limits(limits: flavor_quota.DiskLimits, device: str | None) -> dict[str, Any]:

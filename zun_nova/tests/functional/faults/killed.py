@@ -181,7 +181,8 @@ class _Child:
 
     def _look(self) -> None:
         reconciler = reconcile.Reconciler(
-            self._driver._runtime, self._driver._networks, HOST, interval=0)
+            self._driver._runtime, self._driver._networks, self._driver._drives,
+            self._driver._migrations, HOST, interval=0)
         for _ in range(2):   # what belongs to a server elsewhere goes at the second look
             reconciler.reconcile(self._context)
 

@@ -15,13 +15,17 @@
 from __future__ import annotations
 
 import threading
+import types
 from typing import Any
 from unittest import mock
 import uuid
 
+import fixtures
 from nova import context as nova_context
 from nova import exception
 from nova import objects
+from nova.compute import task_states
+from nova.compute import vm_states
 from oslo_concurrency import lockutils
 from oslotest import base
 
@@ -30,7 +34,9 @@ from zun_nova.tests.unit.virt import test_driver
 from zun_nova.vif import switch
 from zun_nova.virt import driver
 from zun_nova.virt import identity
+from zun_nova.virt import received
 from zun_nova.virt import reconcile
+from zun_nova.virt import transport
 
 PORT = switch.Port(port_id='p', device='tapp', instance_uuid='u')
 CONTAINER = reconcile.Remains('u', container=True, holder=True, ports=(PORT,))
@@ -82,7 +88,8 @@ class TestReconcile(test_driver.DriverCase):
         self.stub_out('nova.objects.MigrationList.get_by_filters',
                       lambda cls, context, filters: self.migrations)
         self.reconciler = reconcile.Reconciler(
-            self.driver._runtime, self.driver._networks, self.driver._drives, 'compute1', 0)
+            self.driver._runtime, self.driver._networks, self.driver._drives,
+            self.driver._migrations, 'compute1', 0)
 
     def get_by_host(self, context: Any, host: str, expected_attrs: Any) -> list[Any]:
         return [each for each in self.servers if each.host == host and not each.deleted]
@@ -126,13 +133,13 @@ class TestReconcile(test_driver.DriverCase):
         self.left()
         self.assert_untouched()
 
-    def test_one_engine_call_and_one_of_the_database(self) -> None:
+    def test_two_engine_calls_and_one_of_the_database(self) -> None:
         for _ in range(3):
             self.left(container=True)
         self.engine.requests.clear()
         self.stub_out('nova.objects.InstanceList.get_by_filters', None)   # not called
         self.reconcile()
-        self.assertEqual(1, len(self.engine.requests))
+        self.assertEqual(2, len(self.engine.requests))
 
     def test_network_of_a_deleted_server(self) -> None:
         self.left(deleted=True)
@@ -190,9 +197,46 @@ class TestReconcile(test_driver.DriverCase):
         self.assertEqual(before, self.state())
 
     def test_what_a_migration_is_about_stays(self) -> None:
-        self.left(container=True, host='compute7')
-        self.migrations.append(object())
+        self.left(container=True, host='compute7', vm_state=vm_states.RESIZED)
+        self.migrations.append(types.SimpleNamespace(status='finished'))
         self.assert_untouched()
+
+    def test_which_migrations_need_what_is_left(self) -> None:
+        for vm_state, task_state, status, needed in (
+                (vm_states.RESIZED, None, 'finished', True),
+                (vm_states.ACTIVE, task_states.RESIZE_MIGRATING, 'migrating', True),
+                (vm_states.ERROR, None, 'post-migrating', True),
+                (vm_states.ACTIVE, None, 'error', True),
+                (vm_states.ACTIVE, None, 'confirming', False),
+                (vm_states.STOPPED, None, 'confirmed', False)):
+            server = types.SimpleNamespace(vm_state=vm_state, task_state=task_state)
+            self.assertEqual(needed, reconcile.is_needed(server, [status]), (vm_state, status))
+
+    def test_what_a_migration_that_is_over_has_left(self) -> None:
+        instance = self.left(container=True, host='compute7', vm_state=vm_states.ACTIVE,
+                             task_state=None)
+        self.migrations.append(types.SimpleNamespace(status='confirmed'))
+        self.driver._runtime.rename(
+            identity.container_name(instance), identity.aside_name(instance.uuid))
+        for _ in range(2):
+            self.reconcile()
+        self.assert_nothing_left()
+
+    def test_layers_on_their_way(self) -> None:
+        driver.CONF.set_override('instances_path', self.useFixture(fixtures.TempDir()).path)
+        self.addCleanup(driver.CONF.clear_override, 'instances_path')
+        store = received.Store(transport.directory(driver.CONF))
+        gone, comes, here = (self.instance(host=host, deleted=deleted, task_state=task)
+                             for host, deleted, task in (
+                                 ('compute7', True, None), ('compute7', False, 'resize_migrating'),
+                                 ('compute1', False, None)))
+        self.servers += [gone, comes, here]
+        self.migrations.append(types.SimpleNamespace(status='migrating'))
+        for instance in self.servers:
+            store.put(received.name_of(instance.uuid, 1), [b''], 1)
+        for _ in range(2):
+            self.reconcile()
+        self.assertEqual({comes.uuid, here.uuid}, set(store.servers()))
 
     def test_what_nova_is_working_on_stays(self) -> None:
         instance = self.left(deleted=True)
@@ -206,7 +250,8 @@ class TestReconcile(test_driver.DriverCase):
         self.servers.clear()
         other = self.new_driver('compute2')
         reconcile.Reconciler(
-            other._runtime, other._networks, other._drives, 'compute2', 0).reconcile(
+            other._runtime, other._networks, other._drives, other._migrations,
+            'compute2', 0).reconcile(
                 nova_context.get_admin_context())
         self.assertEqual(2, len(self.engine.containers))
 
