@@ -27,6 +27,7 @@ import argparse
 import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import datetime
 import json
 import pathlib
@@ -75,13 +76,13 @@ class Collector(testtools.StreamResult):
 
 
 def record(
-    outcomes: Mapping[str, str], reasons: Mapping[str, str], listed: Iterable[str] = ()
+    outcomes: Mapping[str, str], reasons: Mapping[str, str], listed: Sequence[str] = ()
 ) -> dict[str, typing.Any]:
     """Counts by class, the tests that failed, and those that were skipped by reason.
 
     :param outcomes: 'passed', 'failed' or 'skipped' by test.
     :param listed: all tests there are: those of a class that was skipped or failed as a whole
-        count one by one.
+        count one by one, the others were not run.
     """
     every, why = _one_by_one(outcomes, reasons, listed)
     groups: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
@@ -95,6 +96,7 @@ def record(
                    for group, counts in groups.items()},
         'failed': [test for test, outcome in sorted(every.items()) if outcome == 'failed'],
         'skipped': dict(skipped),
+        'not_run': len(set(map(_named, listed)) - every.keys()),
     }
 
 
@@ -135,7 +137,7 @@ def main() -> int:
     parser.add_argument('suite')
     parser.add_argument('--on', required=True, metavar='TEXT', help='what it ran on')
     parser.add_argument('--listed', type=pathlib.Path, metavar='FILE',
-                        help='output of `stestr list`: tests of classes skipped as a whole')
+                        help='output of `stestr list`, for what is skipped as a whole or not run')
     options = parser.parse_args()
     collector = Collector()
     collector.startTestRun()

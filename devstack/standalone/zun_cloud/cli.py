@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     restart.add_argument('service')
     env = commands.add_parser('env', help='shell lines for the openstack client')
     env.add_argument('--user', choices=('admin', 'demo'), default='admin')
+    commands.add_parser('tempest', help='write a tempest.conf for this cloud; prints its path')
     test = commands.add_parser('test', help='run the test suites')
     test.add_argument('names', nargs='*', metavar='SUITE')
     return parser

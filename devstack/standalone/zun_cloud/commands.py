@@ -48,6 +48,7 @@ from zun_cloud import status
 from zun_cloud import suites
 from zun_cloud import supervise
 from zun_cloud import teardown
+from zun_cloud import tempest
 
 Choices = typing.Mapping[str, typing.Any]
 
@@ -79,6 +80,9 @@ def run(
         case 'reset':
             with locked(settings):
                 return reset(settings)
+        case 'tempest':
+            print(tempest.write(settings))
+            return 0
         case 'test':
             return test(settings, options.names)
         case 'leftovers':

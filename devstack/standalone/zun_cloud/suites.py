@@ -57,6 +57,14 @@ NOVA_SLICE = '|'.join((
     r'ServersTest\.test_(create_server_with_error_with_retries|deferred_delete_restore)$',
     r'ServerMovingTests\.test_evacuate_forced_host_v268$',
 ))
+TEMPEST_SLICE = '|'.join((
+    r'servers\.test_create_server\.ServersTestJSON',
+    r'servers\.test_server_addresses\.',
+    r'servers\.test_server_metadata\.',
+    r'servers\.test_disk_config\.',
+    r'servers\.test_attach_interfaces\.AttachInterfacesTestJSON\.test_create_list_show_delete',
+    r'servers\.test_server_actions\.ServerActionsTestJSON\.test_(reboot|stop|pause|lock)',
+))
 
 # In the order in which they run: cheap ones first.
 SUITES = (
@@ -70,6 +78,7 @@ SUITES = (
     Suite('faults', computes=1),
     # A second compute host comes up beside the first, while servers run.
     Suite('hosts', computes=2),
+    Suite('tempest', computes=2, only=TEMPEST_SLICE),
     # The first cloud is down by now, another comes up.
     Suite('ovs', computes=1, network='ovs'),
     # The same cloud, whose agents filter with iptables from here on.

@@ -56,6 +56,8 @@ def results(run: Mapping[str, Any], notes: Mapping[str, str]) -> Iterator[str]:
     summary = ', '.join(f'{total[name]} {name}' for name in _COUNTS)
     yield from (f'{summary}; {run["seconds"] // 60} min {run["seconds"] % 60} s, '
                 f'{run["recorded"]}, {run["run_on"]}.', '')
+    if run['not_run']:
+        yield from (f'Not run this time: {run["not_run"]} more of the suite.', '')
     yield from _table(('Tests', *(name.capitalize() for name in _COUNTS)), (55, 15, 15, 15), [
         (f'``{group}``', *(str(counts[name]) for name in _COUNTS))
         for group, counts in sorted(run['groups'].items())])
@@ -113,6 +115,8 @@ class SuiteResults(_Made):
 
     def run(self) -> list[nodes.Node]:
         path = RESULTS / f'{self.arguments[0]}.json'
+        if not path.exists():
+            return self.parsed(path, ['No run is on record yet.'])
         notes = {row['Test']: row['Why'] for row in read_csv(NOTES)}
         return self.parsed(path, results(json.loads(path.read_text()), notes))
 

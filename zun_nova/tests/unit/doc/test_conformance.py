@@ -94,9 +94,10 @@ class ResultsTest(base.BaseTestCase):
         run = {'seconds': 83, 'recorded': '2026-01-01', 'run_on': 'an engine', 'groups': {
             'ATest': {'passed': 2, 'failed': 1, 'skipped': 1},
             'BTest': {'passed': 1, 'failed': 0, 'skipped': 0},
-        }, 'failed': ['ATest.test_x'], 'skipped': {'no volumes': ['ATest.test_y']}}
+        }, 'failed': ['ATest.test_x'], 'skipped': {'no volumes': ['ATest.test_y']}, 'not_run': 7}
         text = '\n'.join(conformance.results(run, {'ATest.test_x': 'a bug'}))
         self.assertIn('3 passed, 1 failed, 1 skipped; 1 min 23 s, 2026-01-01, an engine.', text)
+        self.assertIn('Not run this time: 7 more', text)
         self.assertIn('* - ``ATest``\n     - 2\n     - 1\n     - 1\n', text)
         self.assertIn('* - ``ATest.test_x``\n     - a bug\n', text)
         self.assertIn('* - ``no volumes``\n     - 1\n', text)

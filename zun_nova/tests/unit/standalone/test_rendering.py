@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import configparser
+import itertools
 import pathlib
 
 from oslotest import base
@@ -91,6 +92,19 @@ class RenderingTest(base.BaseTestCase):
         self.assertEqual('172.31.239.2', second['DEFAULT']['my_ip'])
         self.assertEqual('compute2', second['DEFAULT']['host'])
         self.assertEqual('172.31.239.2', second['serial_console']['proxyclient_address'])
+
+    def test_tempest_says_why_it_skips(self) -> None:
+        facts = dict.fromkeys(('image', 'other_image', 'flavor', 'other_flavor',
+                               'public_network'), 'an-id')
+        output = rendering.Output('tempest.conf', pathlib.Path('unused'), extra=facts)
+        text = rendering.render_one(
+            rendering.make_environment(), output, settings.Settings(computes=2), self.passwords)
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text)
+        self.assertEqual('2', parser['compute']['min_compute_nodes'])
+        for before, line in itertools.pairwise(text.splitlines()):
+            if line.endswith('= false'):
+                self.assertTrue(before.startswith('# ') or before.endswith('= false'), line)
 
 
 class WritePrivateTest(base.BaseTestCase):

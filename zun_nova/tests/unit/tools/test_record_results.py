@@ -47,11 +47,13 @@ class RecordTest(base.BaseTestCase):
              f'{module}.CTest.test_c[id-3]': 'passed'},
             {f'setUpClass ({module}.ATest)': 'switched off'},
             [f'{module}.ATest.test_a[id-1,smoke]', f'{module}.ATest.test_b[id-2]',
-             f'{module}.BTest.test_a[id-4]', f'{module}.CTest.test_c[id-3]'])
+             f'{module}.BTest.test_a[id-4]', f'{module}.CTest.test_c[id-3]',
+             f'{module}.CTest.test_d[id-5]'])
         self.assertEqual({'compute.test_versions': {'passed': 1, 'failed': 1, 'skipped': 2}},
                          run['groups'])
         self.assertEqual([f'{module}.BTest.test_a'], run['failed'])
         self.assertEqual(2, len(run['skipped']['switched off']))
+        self.assertEqual(1, run['not_run'])
 
     def test_a_stream(self) -> None:
         stream = io.BytesIO()
