@@ -120,8 +120,8 @@ each server.
         default=60,
         min=1,
         help="""
-Seconds without any data from Glance after which a download has failed, or
-without progress of a pull from a registry.
+Seconds without any data from or to Glance after which a download or an upload
+has failed, or without progress of a pull from a registry.
 
 A download that breaks off is begun anew as often as ``[glance] num_retries``
 says; the engine tries a pull anew by itself.
@@ -237,6 +237,30 @@ A compressed archive can hold a thousand times what its size in Glance says,
 and a sparse file in a layer any amount.
 Servers of larger images are refused, and nothing of them stays in the engine.
 Of an image from a registry the layers are counted as they are sent, compressed.
+""",
+    ),
+    cfg.BoolOpt(
+        'snapshot_pause',
+        default=True,
+        help="""
+Whether a server's processes stand still while the engine copies what it has
+written, for a snapshot.
+
+Without, files that are being written can be of different moments in the
+image. The copy takes some seconds for each GiB; the upload comes afterwards.
+Servers whose image has the property ``os_require_quiesce`` are always paused.
+""",
+    ),
+    cfg.IntOpt(
+        'snapshot_timeout',
+        default=3600,
+        min=1,
+        help="""
+Seconds that each step of a snapshot may take: the engine's copy of what a
+server has written, its preparation of the image for the upload, and Glance's
+work after the last byte.
+
+While data flows to Glance, ``image_timeout`` says how long it may stand still.
 """,
     ),
     cfg.IntOpt(

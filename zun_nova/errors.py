@@ -32,6 +32,7 @@
     ├── OtherTenant              the host may not have servers of both projects
     ├── TooLarge                 what a server has written does not fit where it is to go
     ├── TransferFailed           it could not be brought to another host (may be tried again)
+    ├── ImageNotStored           Glance does not take an image (may be tried again)
     ├── VifError                 a port could not be wired to the server
     └── SwitchUnavailable        the host's switch does not say which ports it has
 
@@ -152,6 +153,18 @@ class TransferFailed(ZunNovaError):
     def __init__(self, host: str, reason: str) -> None:
         super().__init__(f'Cannot bring the server to {host}: {reason}')
         self.host = host
+        self.reason = reason
+
+
+class ImageNotStored(ZunNovaError):
+    """The image could not be given to Glance; another one may be.
+
+    :param reason: who failed and how; must hold no secret.
+    """
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        super().__init__(f'Image {image_id} cannot be stored: {reason}')
+        self.image_id = image_id
         self.reason = reason
 
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Glance's way of handing out images, behind a real HTTP server.
+"""Glance's way of handing out images and of taking them, behind a real HTTP server.
 
 Nova's and Glance's own clients talk to it, so that what they make of a cut
 connection or of a wrong checksum is what the driver meets.
@@ -48,6 +48,13 @@ class Image:
     cuts: int = 0
     #: Nothing more is sent after this many bytes until the fake ends.
     stall_after: int | None = None
+    #: An upload's connection is cut after this many bytes.
+    cut_upload_after: int | None = None
+    #: Nothing of an upload is read until the fake ends.
+    stall_upload: bool = False
+    #: The last byte of an upload is lost.
+    lose_a_byte: bool = False
+    uploads: int = 0
     downloads: int = 0
     sent: int = 0
     #: Set when the first bytes of a download have been sent.
@@ -55,7 +62,7 @@ class Image:
 
 
 class FakeGlance(fixtures.Fixture):  # type: ignore[misc]  # fixtures has no types
-    """A Glance to download from, at :attr:`url`; give it to [glance] api_servers.
+    """A Glance to download from and to upload to, at :attr:`url`; give it to [glance] api_servers.
 
     :ivar images: by id.
     """
@@ -89,6 +96,11 @@ class FakeGlance(fixtures.Fixture):  # type: ignore[misc]  # fixtures has no typ
         self.images[image_id] = image
         return image
 
+    def queued(self, **properties: Any) -> Image:
+        """An image as Nova makes it for a snapshot."""
+        return self.add(b'', status='queued', container_format=None, disk_format=None, size=None,
+                        checksum=None, os_hash_algo=None, os_hash_value=None, **properties)
+
     @staticmethod
     def context() -> nova_context.RequestContext:
         """A user's context, whose token this Glance does not look at."""
@@ -112,9 +124,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        _, version, kind, image_id, *rest = [*self.path.split('/'), '', '', ''][:6]
         fake = self.server.fake
-        image = fake.images.get(image_id)
+        version, kind, image, *rest = self._asked()
         if self.path == '/v2/schemas/image':
             self._send(200, json.dumps(_SCHEMA).encode())
         elif (version, kind) != ('v2', 'images') or image is None:
@@ -123,6 +134,51 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send_data(fake, image)
         else:
             self._send(200, json.dumps(image.record).encode())
+
+    def _asked(self) -> tuple[str, str, Image | None, str]:
+        _, version, kind, image_id, rest = [*self.path.split('/'), '', '', ''][:5]
+        return version, kind, self.server.fake.images.get(image_id), rest
+
+    def do_PATCH(self) -> None:
+        image = self._asked()[2]
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        if image is None:
+            self._send(404, b'{}')
+            return
+        for change in json.loads(body):
+            name = change['path'].removeprefix('/')
+            if change['op'] == 'remove':
+                del image.record[name]
+            else:
+                image.record[name] = change['value']
+        self._send(200, json.dumps(image.record).encode())
+
+    def do_PUT(self) -> None:
+        image = self._asked()[2]
+        if image is None:
+            self._send(404, b'{}')
+            return
+        image.uploads += 1
+        if image.stall_upload:
+            self.server.fake.ended.wait()
+            return
+        data = bytearray()
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+            if image.cut_upload_after is not None and len(data) > image.cut_upload_after:
+                return
+        self.rfile.readline()
+        self._store(image, bytes(data[:-1] if image.lose_a_byte else data))
+        self.send_response(204)
+        self.end_headers()
+
+    def _store(self, image: Image, data: bytes) -> None:
+        image.data = data
+        image.record |= {
+            'status': 'active', 'size': len(data),
+            'checksum': hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            'os_hash_algo': 'sha512', 'os_hash_value': hashlib.sha512(data).hexdigest()}
 
     def log_message(self, format: str, *args: Any) -> None:   # the base class names it so
         """Nothing: the tests' output is not the place."""

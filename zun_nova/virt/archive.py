@@ -53,7 +53,7 @@ BadArchive = tar_stream.BadArchive
 
 
 @dataclasses.dataclass(frozen=True)
-class _Image:
+class Image:
     """The one image of an archive, by the names of members."""
 
     config: str
@@ -82,8 +82,8 @@ def renamed(source: Iterable[bytes], reference: str, max_bytes: int = DEFAULT_MA
     for _ in plain:   # The checksum of the whole is known only at its end.
         pass
     contents.check_links()
-    image = _image(contents, platform or oci_layout.host_platform())
-    _check(contents, image, tuple(below))
+    image = image_in(contents, platform or oci_layout.host_platform())
+    check(contents, image, tuple(below))
     yield _manifest(image, reference) + tar_stream.END
 
 
@@ -109,17 +109,21 @@ def _text(member: tar_stream.Member, reader: tar_stream.Reader) -> bytes:
     return b''.join(reader.data())
 
 
-def _image(contents: archive_contents.Contents, platform: oci_layout.Platform) -> _Image:
+def image_in(contents: archive_contents.Contents, platform: oci_layout.Platform) -> Image:
+    """The one image that an archive names, all of whose members have passed.
+
+    :raises BadArchive: there is none, or more than one.
+    """
     if MANIFEST in contents.texts:
         return _docker_image(contents.texts[MANIFEST])
     if INDEX in contents.texts:
         chosen = oci_layout.chosen(contents.texts[INDEX], contents.blob, platform)
-        return _Image(archive_contents.blob_name(chosen.config),
+        return Image(archive_contents.blob_name(chosen.config),
                       tuple(archive_contents.blob_name(layer) for layer in chosen.layers))
     raise BadArchive('it holds neither manifest.json nor index.json; make it with "docker save"')
 
 
-def _docker_image(text: bytes) -> _Image:
+def _docker_image(text: bytes) -> Image:
     manifest = image_json.parse(text, MANIFEST)
     if not isinstance(manifest, list) or len(manifest) != 1:
         raise BadArchive('its manifest.json must describe exactly one image; save only one')
@@ -129,11 +133,15 @@ def _docker_image(text: bytes) -> _Image:
         raise BadArchive('its manifest.json does not name a configuration and layers; make it '
                          'with "docker save"')
     config, *layers = (archive_contents.plain_name(name) for name in names)
-    return _Image(config, tuple(layers))
+    return Image(config, tuple(layers))
 
 
-def _check(contents: archive_contents.Contents, image: _Image, below: tuple[str, ...]) -> None:
-    """Make sure that the archive holds what the engine would take for its image."""
+def check(contents: archive_contents.Contents, image: Image,
+          below: tuple[str, ...] = ()) -> None:
+    """Make sure that the archive holds what the engine would take for its image.
+
+    :raises BadArchive: it does not.
+    """
     for name in (image.config, *image.layers[len(below):]):
         if not contents.holds(name):
             raise BadArchive(f'its manifest names {tar_stream.shown(name)}, which it does not '
@@ -152,7 +160,7 @@ def _check(contents: archive_contents.Contents, image: _Image, below: tuple[str,
     _check_layers(contents, image, image_json.get(config, 'rootfs'), below)
 
 
-def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: Any,
+def _check_layers(contents: archive_contents.Contents, image: Image, rootfs: Any,
                   below: tuple[str, ...]) -> None:
     digests = image_json.get_list(rootfs, 'diff_ids')
     if len(digests) != len(image.layers):
@@ -172,7 +180,7 @@ def _check_layers(contents: archive_contents.Contents, image: _Image, rootfs: An
                              'make it anew with "docker save"')
 
 
-def _manifest(image: _Image, reference: str) -> bytes:
+def _manifest(image: Image, reference: str) -> bytes:
     """The last member. Nothing of the author's but the names of members."""
     data = json.dumps([{'Config': image.config, 'RepoTags': [reference],
                         'Layers': list(image.layers)}]).encode()

@@ -164,12 +164,13 @@ def translated(ex: BaseException, image_id: str) -> BaseException:
 
 
 def reported(pieces: Iterable[bytes], image_id: str, size: int | None,
-             clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
+             clock: Callable[[], float] = time.monotonic,
+             done_word: str = 'received') -> Iterator[bytes]:
     """The same pieces; logs how far it is.
 
     :param size: of all, in bytes, where it is known.
     """
-    report = Report(image_id, clock)
+    report = Report(image_id, clock, done_word)
     done = 0
     for piece in pieces:
         done += len(piece)
@@ -181,8 +182,10 @@ def reported(pieces: Iterable[bytes], image_id: str, size: int | None,
 class Report:
     """Logs how far an image is, with INFO now and then, with DEBUG more often."""
 
-    def __init__(self, image_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, image_id: str, clock: Callable[[], float] = time.monotonic,
+                 done_word: str = 'received') -> None:
         self._image_id = image_id
+        self._done_word = done_word
         self._clock = clock
         self._began = self._shown = self._told = clock()
         self._done = 0
@@ -199,7 +202,7 @@ class Report:
 
     def ended(self) -> None:
         """All is here."""
-        LOG.info('Image %s: all data received, %s', self._image_id,
+        LOG.info('Image %s: all data %s, %s', self._image_id, self._done_word,
                  self._progress(self._done, self._clock()))
 
     def _progress(self, size: int | None, now: float) -> str:

@@ -51,6 +51,8 @@ from zun_nova.virt import procfs
 from zun_nova.virt import reconcile
 from zun_nova.virt import resources
 from zun_nova.virt import servers
+from zun_nova.virt import shelving
+from zun_nova.virt import snapshot
 from zun_nova.virt import spec
 from zun_nova.virt import states
 from zun_nova.virt.runtime import base
@@ -98,6 +100,7 @@ class ContainerDriver(driver.ComputeDriver):
         image_store = images.Images(self._runtime, CONF)
         self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
         self._drives = config_drive.ConfigDrives(CONF, host)
+        self._snapshots = snapshot.Snapshots(self._runtime, CONF, host)
         self._servers = servers.Servers(
             self._runtime, image_store, self._networks, self._drives, spec.defaults(CONF, host),
             self.virtapi)
@@ -127,15 +130,19 @@ class ContainerDriver(driver.ComputeDriver):
         daemons.start()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
-        """Begin to look for what is left of servers that are not here; changes no server.
+        """Begin to look for what is left of servers that are not here.
 
-        The host is in the scheduler's hands again, if it was only the engine that was away.
+        Of what was cut short with nova-compute, snapshots and shelvings are ended. The host
+        is in the scheduler's hands again, if it was only the engine that was away.
         """
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
             self._runtime, self._networks, self._drives, self._migrations, self._host,
             CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
+        with faults.reporting():
+            self._snapshots.clean()
+        shelving.release(instances)
         # Here, so that Nova's first look at the host, which tells Placement, comes after it.
         self._status.engine_found()
         return instances
@@ -308,6 +315,12 @@ class ContainerDriver(driver.ComputeDriver):
     def manage_image_cache(self, context: Any, all_instances: Any) -> None:
         with faults.reporting():
             self._image_cache.clean(all_instances)
+            self._snapshots.clean()
+
+    def snapshot(self, context: Any, instance: Any, image_id: str,
+                 update_task_state: Any) -> None:
+        with faults.taking_snapshot(instance):
+            self._snapshots.take(context, instance, image_id, update_task_state)
 
     # -- power
 

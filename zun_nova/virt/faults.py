@@ -37,6 +37,8 @@ LOG = logging.getLogger(__name__)
 
 #: The action that tells why a host could not build the server.
 BUILD_FAILED = 'build_failed'
+#: The one that tells why there is no image of a snapshot.
+SNAPSHOT_FAILED = 'snapshot_failed'
 
 
 @contextlib.contextmanager
@@ -98,12 +100,25 @@ def building(instance: Any) -> Iterator[None]:
         raise exception.InstanceDeployFailure(reason=str(ex)) from ex
 
 
-def _note(instance: Any, ex: errors.ZunNovaError) -> None:
+def _note(instance: Any, ex: Exception, action: str = BUILD_FAILED) -> None:
     """Keep why this host failed for the owner of the server."""
     try:
-        exits.record(instance.uuid, instance.project_id, str(ex), BUILD_FAILED)
+        exits.record(instance.uuid, instance.project_id, str(ex), action)
     except (exception.NovaException, oslo_messaging.MessagingException):
-        LOG.exception('Could not note why the server was not built', instance=instance)
+        LOG.exception('Could not note for the owner: %s', ex, instance=instance)
+
+
+@contextlib.contextmanager
+def taking_snapshot(instance: Any) -> Iterator[None]:
+    """Around a snapshot. When it fails Nova removes the image, and tells nobody why."""
+    with operating(instance):
+        try:
+            yield
+        except errors.NotFound:   # it is being deleted
+            raise
+        except (errors.EngineError, errors.ImageNotStored, exception.ImageQuotaExceeded) as ex:
+            _note(instance, ex, SNAPSHOT_FAILED)
+            raise
 
 
 @contextlib.contextmanager

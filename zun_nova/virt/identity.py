@@ -22,6 +22,8 @@ from zun_nova.virt import flavor_config
 #: nova-docker's scheme as well, so that its containers can be adopted.
 NAME_PREFIX = 'nova-'
 
+#: Of all labels of ours.
+LABEL_PREFIX = 'org.openstack.nova.'
 LABEL_UUID = 'org.openstack.nova.instance_uuid'
 LABEL_NAME = 'org.openstack.nova.instance_name'
 LABEL_HOST = 'org.openstack.nova.host'

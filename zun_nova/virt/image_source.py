@@ -61,6 +61,15 @@ def properties_of(instance: Any) -> dict[str, str]:
             if name.startswith(_SYSTEM_PREFIX)}
 
 
+def is_shelved(instance: Any, image_meta: Any) -> bool:
+    """Whether the image is that of the server itself, which is being unshelved.
+
+    Nova keeps the properties of the image that the server was made of before.
+    """
+    shelved = instance.system_metadata.get('shelved_image_id')
+    return shelved is not None and image_meta.obj_attr_is_set('id') and image_meta.id == shelved
+
+
 def of_image(image_meta: Any, properties: Mapping[str, Any]) -> Source:
     """The source of a Glance image.
 

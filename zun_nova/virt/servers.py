@@ -112,7 +112,9 @@ class Servers:
         if self.exists(instance):
             raise exception.InstanceExists(name=identity.container_name(instance))
         # What the owner asks for is checked before anything is fetched or made.
-        source = image_source.of_image(image_meta, image_source.properties_of(instance))
+        properties = {} if image_source.is_shelved(
+            instance, image_meta) else image_source.properties_of(instance)
+        source = image_source.of_image(image_meta, properties)
         container = timezone.with_timezone(guest.with_files(
             self.container_of(instance, image_meta, source.reference), given))
         check = wanted.Wanted(context, instance).check
@@ -128,8 +130,11 @@ class Servers:
         :param image: its name in the engine.
         :raises errors.InvalidSpec: the owner or the flavor asks for what makes none.
         """
-        built = spec.build(
-            instance, image, image_meta.properties.get('os_command_line'), self._default)
+        shelved = image_source.is_shelved(instance, image_meta)
+        properties = image_source.properties_of(instance) if shelved else image_meta.properties
+        built = spec.build(instance, image, properties.get('os_command_line'), self._default)
+        if shelved:   # the image has them, as the server has left them
+            built = dataclasses.replace(built, files=())
         if built.security.cdi:
             built = passthrough.with_cdi(built, self._runtime.info().capabilities.cdi)
         return passthrough.with_pci(instance, built)

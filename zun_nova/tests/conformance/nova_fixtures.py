@@ -20,13 +20,16 @@ from nova.tests import fixtures as nova_fixtures
 
 from zun_nova.tests import images
 
+_PIECE = 64 * 1024
+
 
 class GlanceFixture(nova_fixtures.GlanceFixture):
     """Every stock image is a container that waits to be stopped."""
 
     def create(self, context: Any, metadata: Any, data: Any = None) -> Any:
         return super().create(
-            context, {**metadata, 'container_format': 'docker', 'disk_format': 'raw'}, data)
+            context, {'properties': {}, **metadata, 'container_format': 'docker',
+                      'disk_format': 'raw'}, data)
 
     def download(self, context: Any, image_id: str, data: Any = None, dst_path: Any = None,
                  trusted_certs: Any = None) -> Iterator[bytes] | None:
@@ -34,6 +37,13 @@ class GlanceFixture(nova_fixtures.GlanceFixture):
             super().download(context, image_id, data, dst_path, trusted_certs)
             return None
         return iter([self.archive(f'fake/{image_id}:latest')])
+
+    def update(self, context: Any, image_id: str, metadata: Any, data: Any = None,
+               purge_props: bool = False) -> Any:
+        """Take the data as Glance does, which says how much it was."""
+        size = len(b''.join(iter(lambda: data.read(_PIECE), b''))) if data else 0
+        return super().update(
+            context, image_id, {**metadata, 'size': size, 'checksum': None}, None, purge_props)
 
     @staticmethod
     def archive(name: str) -> bytes:

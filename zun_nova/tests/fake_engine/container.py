@@ -66,6 +66,7 @@ class Container:
         self.messages: list[tuple[int, bytes]] = []
         #: Content by path of what was put into it.
         self.put: dict[str, bytes] = {}
+        self.mounts: list[dict[str, str]] = []
         self.play = program.Play()
         self._condition = condition
         self._sandboxes = sandboxes
@@ -215,7 +216,7 @@ class Container:
         """The answer to /containers/NAME/json."""
         return {
             'Id': self.id, 'Name': f'/{self.name}', 'Image': self.image.id,
-            'RestartCount': 0, 'Driver': 'overlay2', 'Mounts': [],
+            'RestartCount': 0, 'Driver': 'overlay2', 'Mounts': self.mounts,
             'Config': {'Tty': False, 'Labels': {}} | {
                 key: value for key, value in self.config.items() if key != 'HostConfig'},
             'HostConfig': self.host_config,

@@ -73,6 +73,7 @@ class Engine:
                 ('GET', '/containers/json', self._list),
                 ('POST', '/containers/create', self._create),
                 ('GET', '/containers/(.+)/json', self._inspect),
+                ('GET', '/containers/(.+)/changes', self._changes),
                 ('GET', '/containers/(.+)/logs', self._logs),
                 ('PUT', '/containers/(.+)/archive', self._unpack),
                 ('GET', '/containers/(.+)/archive', self._pack),
@@ -163,6 +164,10 @@ class Engine:
 
     def _inspect(self, name: str, query: Query, body: bytes) -> answers.Answer:
         return answers.of_json(self.find(name).describe())
+
+    def _changes(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        changes = [{'Path': path, 'Kind': 1} for path in self.find(name).put]
+        return answers.of_json(changes or None)
 
     def _logs(self, name: str, query: Query, body: bytes) -> answers.Answer:
         known = self.find(name)

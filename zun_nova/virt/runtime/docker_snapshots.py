@@ -22,10 +22,14 @@ from collections.abc import Mapping
 import contextlib
 from typing import Any
 
+from zun_nova import errors
 from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
 from zun_nova.virt.runtime import snapshots
 
+#: The runtime whose overlay the engine cannot see, and where it is when it is a file.
+_SANDBOX = 'runsc'
+_SANDBOX_FILE = '/.gvisor.filestore'
 _CHUNK = 64 * 1024
 
 
@@ -39,6 +43,7 @@ class Snapshots(snapshots.Snapshots):
         repository, tag = reference.split(':')
         with self._engine.ask(operation) as client:
             container = docker_client.inspect(client, name)
+            _refuse_loss(client, container, operation)
             labels = _labels(container, client.inspect_image(container['Image']))
             # The SDK's commit() has no deadline of its own.
             with self._engine.stream(
@@ -66,6 +71,23 @@ class Snapshots(snapshots.Snapshots):
             if not piece:
                 return
             yield piece
+
+
+def _refuse_loss(client: Any, container: Mapping[str, Any], operation: str) -> None:
+    """Make no image that lacks what the container has written."""
+    # Those of its image; nobody gives it others.
+    volumes = [mount['Destination'] for mount in container['Mounts']
+               if mount.get('Type') == 'volume']
+    if volumes:
+        raise errors.Unsupported(
+            operation, f'its image keeps {volumes[0]} in a volume of its own (VOLUME), which no '
+            'image of a container holds')
+    sandboxed = str(container['HostConfig'].get('Runtime')).startswith(_SANDBOX)
+    if sandboxed and any(change['Path'].startswith(_SANDBOX_FILE)
+                         for change in client.diff(container['Id']) or ()):
+        raise errors.Unsupported(
+            operation, 'gVisor keeps what is written in memory or in a file of its own; run '
+            'runsc with --overlay2=none')
 
 
 def _labels(container: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, str]:

@@ -42,6 +42,7 @@ class Snapshots(abc.ABC):
         :returns: the engine's content id.
         :raises errors.NotFound: there is no such container.
         :raises errors.Conflict: it is being removed.
+        :raises errors.Unsupported: not all it has written would be in the image.
         """
 
     @abc.abstractmethod

@@ -36,6 +36,19 @@ class DockerSnapshotsTest(snapshots_contract.Snapshots):
         self.assertEqual({'a': 'of the image', 'b': 'of the image', 'c': ''},
                          made.config['Labels'])
 
+    def test_what_would_not_be_in_the_image(self):
+        name = self.created(*runtime_contract.SLEEP)
+        container = self.fake.containers[name]
+        container.mounts = [{'Type': 'bind', 'Destination': '/a'},
+                            {'Type': 'volume', 'Destination': '/data'}]
+        self.assertIn('/data', str(self.assertRaises(errors.Unsupported, self.committed, name)))
+        container.mounts = []
+        container.host_config['Runtime'] = 'runsc'
+        self.committed(name)
+        container.put['/.gvisor.filestore.1'] = b''
+        self.assertIn('--overlay2=none', str(
+            self.assertRaises(errors.Unsupported, self.committed, name)))
+
     def test_the_engine_is_slow(self):
         name = self.created(*runtime_contract.SLEEP)
         self.fake.fail_next('POST', '/commit', delay=1)
