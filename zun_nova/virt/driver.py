@@ -49,6 +49,8 @@ from zun_nova.virt import power
 from zun_nova.virt import processors
 from zun_nova.virt import procfs
 from zun_nova.virt import reconcile
+from zun_nova.virt import rescue
+from zun_nova.virt import rescue_root
 from zun_nova.virt import resources
 from zun_nova.virt import servers
 from zun_nova.virt import shelving
@@ -106,6 +108,9 @@ class ContainerDriver(driver.ComputeDriver):
             self.virtapi)
         self._migrations = migrations.Migrations(
             self._runtime, image_store, self._networks, self._servers, self._power, CONF)
+        self._rescues = rescue.Rescues(
+            self._runtime, image_store, self._servers, self._power,
+            rescue_root.RescueRoots(CONF, host), spec.defaults(CONF, host))
 
     # -- the host
 
@@ -130,11 +135,13 @@ class ContainerDriver(driver.ComputeDriver):
         daemons.start()
 
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
-        """Begin to look for what is left of servers that are not here.
+        """Finish interrupted rescues, and begin to look for what is left of servers elsewhere.
 
         Of what was cut short with nova-compute, snapshots and shelvings are ended. The host
         is in the scheduler's hands again, if it was only the engine that was away.
         """
+        for instance in instances:
+            self._rescues.recover(instance)
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
             self._runtime, self._networks, self._drives, self._migrations, self._host,
@@ -328,6 +335,7 @@ class ContainerDriver(driver.ComputeDriver):
                  block_device_info: Any = None, accel_info: Any = None,
                  share_info: Any = None) -> None:
         with faults.operating(instance):
+            self._rescues.before_start(instance)
             self._power.on(instance, network_info)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
@@ -341,12 +349,23 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             if reboot_type != power.SOFT:
                 self._migrations.recover(context, instance, network_info)
+            self._rescues.before_start(instance)
             self._power.reboot(instance, network_info, timeout)
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,
                                   share_info: Any, block_device_info: Any = None) -> None:
         with faults.operating(instance):
+            self._rescues.before_start(instance)
             self._power.on(instance, network_info)
+
+    def rescue(self, context: Any, instance: Any, network_info: Any, image_meta: Any,
+               rescue_password: Any, block_device_info: Any, share_info: Any) -> None:
+        with faults.operating(instance):
+            self._rescues.rescue(context, instance, network_info, image_meta)
+
+    def unrescue(self, context: Any, instance: Any) -> None:
+        with faults.operating(instance):
+            self._rescues.unrescue(instance, instance.get_network_info())
 
     def pause(self, instance: Any) -> None:
         with faults.operating(instance):

@@ -35,6 +35,7 @@ import enum
 import threading
 from typing import Any
 
+from nova import conf
 from nova import context as nova_context
 from nova import objects
 from nova import utils
@@ -47,6 +48,7 @@ from zun_nova.virt import config_drive
 from zun_nova.virt import identity
 from zun_nova.virt import migration
 from zun_nova.virt import network
+from zun_nova.virt import rescue_root
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
@@ -147,6 +149,7 @@ class Reconciler:
         self._moves = moves
         self._host = host
         self._interval = interval
+        self._rescue_roots = rescue_root.RescueRoots(conf.CONF, host)
         self._seen: set[str] = set()
         self._asked: set[str] = set()
         self._failure = ''
@@ -215,6 +218,7 @@ class Reconciler:
             LOG.info('Removing what is left here of a server (%s): %s', remains, reason,
                      instance_uuid=uuid)
             self._runtime.remove(identity.name_of(uuid))
+            self._rescue_roots.release(uuid)
             self._runtime.remove(identity.aside_name(uuid))
             self._drives.remove(uuid)
             self._networks.close_forgotten(uuid)

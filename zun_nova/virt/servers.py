@@ -20,6 +20,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from nova import conf
 from nova import exception
 from nova.compute import task_states
 from oslo_log import log as logging
@@ -38,6 +39,7 @@ from zun_nova.virt import key_pair
 from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import passthrough
+from zun_nova.virt import rescue_root
 from zun_nova.virt import resources
 from zun_nova.virt import spec
 from zun_nova.virt import tenants
@@ -61,6 +63,7 @@ class Servers:
         self._default = default
         self._virtapi = virtapi
         self.tenants = tenants.Tenants(runtime, default.host)
+        self._rescue_roots = rescue_root.RescueRoots(conf.CONF, default.host)
 
     def list(self) -> list[base.ContainerSummary]:
         """Those that have a container here, in one engine call."""
@@ -202,6 +205,9 @@ class Servers:
     def _has_aside(self, uuid: str, keep: bool) -> bool:
         """Whether the server still has a container here; unless it is kept, it is removed."""
         found = bool(self._rows(**{identity.LABEL_UUID: uuid}))
+        if not keep:
+            # The rescue's container, if there was one, is gone.
+            self._rescue_roots.release(uuid)
         if found and not keep:
             self._runtime.remove(identity.aside_name(uuid))
         return found and keep

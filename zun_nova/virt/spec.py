@@ -179,6 +179,15 @@ def build(instance: Any, image: str, os_command_line: str | None,
         properties[owner_config.COMMAND_LINE] = os_command_line
     wishes = process.from_config(
         owner_config.read(instance.user_data, instance.metadata, properties))
+    return of_process(instance, image, wishes, default)
+
+
+def of_process(instance: Any, image: str, wishes: process.Process,
+               default: Defaults) -> ContainerSpec:
+    """The same with a process that is not its owner's.
+
+    :raises errors.InvalidSpec: the flavor asks for what makes no container.
+    """
     power = flavor_config.from_extra_specs(instance.flavor.extra_specs)
     name = identity.container_name(instance)
     return ContainerSpec(

@@ -30,6 +30,7 @@ from zun_nova.tests import fake_engine
 from zun_nova.tests.conformance import missing
 from zun_nova.tests.conformance import nova_fixtures
 from zun_nova.tests.unit.vif import fixtures as vif_fixtures
+from zun_nova.tests.unit.virt import fixtures as virt_fixtures
 from zun_nova.virt import driver
 
 
@@ -92,6 +93,7 @@ class FakeEngineSuite(DriverSuite):
     def set_up_engine(self) -> None:
         self.use_engine(self.useFixture(fake_engine.FakeEngine()).url)
         self.useFixture(vif_fixtures.RecordedWiring())
+        self.useFixture(virt_fixtures.RecordedMounts())
 
 
 def strict(name: str) -> Any:

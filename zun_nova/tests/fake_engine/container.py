@@ -217,6 +217,10 @@ class Container:
         return {
             'Id': self.id, 'Name': f'/{self.name}', 'Image': self.image.id,
             'RestartCount': 0, 'Driver': 'overlay2', 'Mounts': self.mounts,
+            'GraphDriver': {'Name': 'overlay2', 'Data': {
+                'LowerDir': f'/overlay2/{self.id}-init/diff:/overlay2/image/diff',
+                'UpperDir': f'/overlay2/{self.id}/diff', 'WorkDir': f'/overlay2/{self.id}/work',
+                'MergedDir': f'/overlay2/{self.id}/merged'}},
             'Config': {'Tty': False, 'Labels': {}} | {
                 key: value for key, value in self.config.items() if key != 'HostConfig'},
             'HostConfig': self.host_config,

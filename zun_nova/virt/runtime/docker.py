@@ -37,6 +37,7 @@ from zun_nova.virt.runtime import docker_logs
 from zun_nova.virt.runtime import docker_network
 from zun_nova.virt.runtime import docker_registry
 from zun_nova.virt.runtime import docker_request
+from zun_nova.virt.runtime import docker_roots
 from zun_nova.virt.runtime import docker_snapshots
 from zun_nova.virt.runtime import docker_streams
 
@@ -51,7 +52,7 @@ _MORE_LINES = 16
 class DockerRuntime(
         docker_images.Images, docker_registry.Puller, docker_events.Events,
         docker_snapshots.Snapshots, docker_layers.Layers, docker_limits.Limiter,
-        docker_streams.Streams, docker_files.Files, base.Runtime):
+        docker_streams.Streams, docker_files.Files, docker_roots.Roots, base.Runtime):
     """Docker 20.10 or newer at a unix socket.
 
     Connects with the first call, not before.
