@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova import conf
+from nova.compute import task_states
 from nova.virt import driver
 from nova.virt import hardware
 import nova.virt.node
@@ -339,6 +340,9 @@ class ContainerDriver(driver.ComputeDriver):
             self._power.on(instance, network_info)
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
+        # A rebuild that failed has left no container, and the next one begins with this.
+        if instance.task_state == task_states.REBUILDING and not self.instance_exists(instance):
+            return
         with faults.operating(instance):
             self._power.off(instance, timeout)
 
@@ -347,9 +351,9 @@ class ContainerDriver(driver.ComputeDriver):
                accel_info: Any = None, share_info: Any = None) -> None:
         timeout = power.shutdown_timeout(instance) if reboot_type == power.SOFT else 0
         with faults.operating(instance):
+            self._rescues.before_start(instance)
             if reboot_type != power.SOFT:
                 self._migrations.recover(context, instance, network_info)
-            self._rescues.before_start(instance)
             self._power.reboot(instance, network_info, timeout)
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,

@@ -31,6 +31,7 @@ LABEL_PROJECT = 'org.openstack.nova.project_id'
 LABEL_USER = 'org.openstack.nova.user_id'
 LABEL_IMAGE = 'org.openstack.nova.image_id'
 LABEL_FLAVOR = 'org.openstack.nova.flavor'
+LABEL_HOSTNAME = 'org.openstack.nova.hostname'
 LABEL_ROLE = 'org.openstack.nova.role'
 #: There, and TRUE, when the flavor keeps other projects' servers from the host.
 LABEL_SAME_TENANT = 'org.openstack.nova.same_tenant'

@@ -68,6 +68,13 @@ class Networks:
         path = self._runtime.network_path(identity.container_name(instance))
         plug.announce_all(network_info, path)
 
+    def fits(self, instance: Any) -> bool:
+        """Whether there is one with the server's present host name; engines cannot change it."""
+        rows = self._runtime.list({
+            **identity.all_of(self._host), identity.LABEL_UUID: str(instance.uuid),
+            identity.LABEL_HOSTNAME: hostname_of(instance)})
+        return bool(rows)
+
     def close(self, instance: Any, network_info: Any) -> None:
         """Unwire every port and remove the namespace; may be called again.
 
@@ -93,8 +100,7 @@ class Networks:
 
 def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpec:
     """What the engine must know of the server's network."""
-    # Nova's own default; its oldest servers have none on record.
-    hostname = instance.hostname or f'Server-{instance.uuid}'
+    hostname = hostname_of(instance)
     short, _, domain = hostname.partition('.')
     return spec.NetworkSpec(
         name=identity.container_name(instance),
@@ -102,10 +108,17 @@ def network_spec(instance: Any, network_info: Any, host: str) -> spec.NetworkSpe
         hostname=hostname if len(hostname) <= _HOSTNAME_MAX else short,
         aliases=(hostname, short) if domain else (),
         dns_search=(domain,) if domain else (),
-        labels=identity.labels(instance, host, identity.ROLE_NETWORK),
+        labels=identity.labels(instance, host, identity.ROLE_NETWORK) | {
+            identity.LABEL_HOSTNAME: hostname},
         dns_servers=_dns_servers(network_info),
         addresses=_addresses(network_info),
     )
+
+
+def hostname_of(instance: Any) -> str:
+    """What its owner calls it, perhaps with a domain."""
+    # Nova's own default; its oldest servers have none on record.
+    return str(instance.hostname or f'Server-{instance.uuid}')
 
 
 def _addresses(network_info: Any) -> tuple[str, ...]:

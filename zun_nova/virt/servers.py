@@ -176,6 +176,7 @@ class Servers:
         """Remove container, writable layer, ports and namespace; may be called again.
 
         What is set aside goes too, unless a resize is reverted: then that is the server.
+        Where it is rebuilt, ports and namespace stay, or are made anew for another host name.
 
         :param keep_disk: leave the container, stopped, for its writable layer.
         """
@@ -193,7 +194,8 @@ class Servers:
                 reverting = instance.task_state == task_states.RESIZE_REVERTING
                 if not self._has_aside(str(instance.uuid), keep=reverting):
                     self._drives.remove(str(instance.uuid))
-                self._networks.close(instance, network_info)
+                if not (self.tenants.rebuilds(instance) and self._networks.fits(instance)):
+                    self._networks.close(instance, network_info)
 
     def remove_left(self, instance: Any, network_info: Any) -> None:
         """Remove what a server has left here that is on another host; may be called again."""

@@ -105,20 +105,21 @@ class Tenants:
         try:
             yield
         except BaseException:
-            if not self._rebuilds(instance):
+            if not self.rebuilds(instance):
                 self.let_go(instance)
             raise
         self.let_go(instance)
 
     def leaving(self, instance: Any) -> None:
         """The server's containers are about to be removed; a rebuild keeps its place."""
-        if self._rebuilds(instance):
+        if self.rebuilds(instance):
             with self._lock:
                 self._let_in[str(instance.uuid)] = _occupant(instance)
         else:
             self.let_go(instance)
 
-    def _rebuilds(self, instance: Any) -> bool:
+    def rebuilds(self, instance: Any) -> bool:
+        """Whether it is being made again where it is; an evacuated one comes from elsewhere."""
         return instance.host == self._host and instance.task_state in _REBUILDING
 
     def owner(self) -> str | None:

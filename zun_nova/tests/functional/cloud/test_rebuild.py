@@ -25,6 +25,7 @@ SCRIPT = """
 test -e /written && echo "kept what was written"
 touch /written
 echo "{word} for $WHO on $(hostname)"
+trap 'exit 0' TERM
 while :; do sleep 0.1; done
 """
 

@@ -168,6 +168,66 @@ class TenantsTest(DriverCase):
         self.assertEqual('', tenant())
 
 
+class RebuildTest(DriverCase):
+    """What Nova does when the driver leaves rebuilding to it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = self.instance(host='compute1')
+        self.spawn(self.server)
+        self.name = identity.container_name(self.server)
+        self.before = dict(self.engine.containers)
+
+    def rebuild(self, **more: Any) -> None:
+        self.server.task_state = task_states.REBUILDING
+        self.driver.power_off(self.server)
+        self.driver.destroy(self.context, self.server, self.network_info)
+        self.assertNotIn(self.name, self.engine.containers)
+        self.server.task_state = task_states.REBUILD_SPAWNING
+        self.spawn(self.server, **more)
+
+    def kept(self) -> list[bool]:
+        """Whether container and holder are still the same."""
+        return [self.before[name] is self.engine.containers[name]
+                for name in (self.name, f'{self.name}-net')]
+
+    def test_network_stays(self) -> None:
+        wired, calls = dict(self.wiring.wired), len(self.wiring.calls)
+        self.rebuild()
+        self.assertEqual([False, True], self.kept())
+        self.assertEqual(wired, self.wiring.wired)
+        self.assertNotIn('unplug', [call for call, _ in self.wiring.calls[calls:]])
+
+    def test_network_of_another_host_name(self) -> None:
+        self.server.hostname = 'renamed'
+        self.rebuild()
+        self.assertEqual([False, False], self.kept())
+        self.assertEqual('renamed', self.engine.containers[f'{self.name}-net'].config['Hostname'])
+
+    def test_again_after_a_failure(self) -> None:
+        bad = self.image_meta(container_format='bare')
+        self.assertRaises(exception.ImageUnacceptable, self.rebuild, image_meta=bad)
+        self.assertEqual([f'{self.name}-net'], list(self.engine.containers))
+        self.rebuild()
+        self.assertEqual([False, True], self.kept())
+
+    def test_deleted_after_a_failure(self) -> None:
+        bad = self.image_meta(container_format='bare')
+        self.assertRaises(exception.ImageUnacceptable, self.rebuild, image_meta=bad)
+        self.server.task_state = task_states.DELETING
+        self.driver.destroy(self.context, self.server, self.network_info)
+        self.assert_nothing_left()
+
+    def test_evacuation_that_fails_leaves_nothing(self) -> None:
+        server = self.instance(host='dead')
+        server.task_state = task_states.REBUILD_SPAWNING
+        before = set(self.engine.containers)
+        self.stub_out('zun_nova.virt.servers.devices.record', mock.Mock(
+            side_effect=exception.InstanceNotFound(instance_id=server.uuid)))
+        self.assertRaises(exception.InstanceNotFound, self.spawn, server)
+        self.assertEqual(before, set(self.engine.containers))
+
+
 class SpawnTest(DriverCase):
 
     def test_spawn_and_destroy(self) -> None:
