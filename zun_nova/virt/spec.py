@@ -62,6 +62,11 @@ class Limits:
     huge_pages: tuple[host_processors.HugePages, ...] = ()
 
 
+def huge_pages_path(pages: host_processors.HugePages, number: int) -> str:
+    """Where a container has its huge pages of this size, the number-th from 0 of its sizes."""
+    return HUGE_PAGES + (f'-{pages.size_kb}kB' if number else '')
+
+
 @dataclasses.dataclass(frozen=True)
 class Security:
     """What a container is kept from, and what it may beyond others."""

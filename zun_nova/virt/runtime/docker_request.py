@@ -211,7 +211,7 @@ def _huge_pages(
     The engine sets no limit of huge pages in control groups; the file system has one.
     """
     for number, pages in enumerate(wanted):
-        target = container_spec.HUGE_PAGES + (f'-{pages.size_kb}kB' if number else '')
+        target = container_spec.huge_pages_path(pages, number)
         options = {'type': 'hugetlbfs', 'device': 'hugetlbfs', 'o': (
             f'mode=1777,pagesize={pages.size_kb}K,size={pages.total_bytes}')}
         yield {'Type': 'volume', 'Target': target, 'VolumeOptions': {

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import contextlib
+import dataclasses
 import json
 import pathlib
 import resource
@@ -23,6 +24,7 @@ import time
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.virt import block_device
 from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
@@ -39,6 +41,7 @@ from zun_nova.virt.runtime import podman_request
 
 _CHUNK = 64 * 1024
 _FIRST_PROCESS = pathlib.Path('/proc/1/status')
+_MOUNTINFO = pathlib.Path('/proc/self/mountinfo')
 _PID_MAX = pathlib.Path('/proc/sys/kernel/pid_max')
 _CAP_SYS_RESOURCE = 1 << 24
 _SYSTEMD = pathlib.Path('/run/systemd/system')
@@ -66,7 +69,9 @@ class PodmanRuntime(podman_images.Images, podman_events.Events, base.Runtime):
     def info(self) -> base.EngineInfo:
         with self._engine.ask('read what the engine is') as client:
             answer = self._engine.call(client, 'GET', '/info')
-        self._info = podman_answer.info(answer, has_systemd=_SYSTEMD.is_dir())
+        info = podman_answer.info(answer, has_systemd=_SYSTEMD.is_dir())
+        mount = block_device.mount_of(info.data_root, _MOUNTINFO.read_text())
+        self._info = dataclasses.replace(info, disk_device=block_device.disk(mount))
         return self._info
 
     def list(self, labels: Mapping[str, str]) -> list[base.ContainerSummary]:
@@ -81,13 +86,15 @@ class PodmanRuntime(podman_images.Images, podman_events.Events, base.Runtime):
                 self._inspect(client, name), self._failures.get(name, ''))
 
     def create(self, spec: container_spec.ContainerSpec) -> str:
-        podman_request.refuse(spec, self._info or self.info())
+        engine = self._info or self.info()
+        podman_request.refuse(spec, engine)
         network = None if spec.network is None else self._networks.joined(spec.network)
         with self._engine.ask(f'create container {spec.name}') as client:
             answer = self._engine.call(
                 client, 'POST', '/containers/create',
                 json=podman_request.container(
-                    spec, network, _default_ulimits(), self._cgroup_parent))
+                    spec, network, _default_ulimits(), self._cgroup_parent,
+                    engine.disk_device))
         # Also into one that cannot write: it is the process that cannot.
         docker_files.put(self._engine, spec.name, spec.files)
         container_id: str = answer['Id']

@@ -24,7 +24,9 @@ import signal
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
+from zun_nova.virt import processors as host_processors
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import podman_answer
@@ -64,12 +66,15 @@ def reference_of(name: str) -> str:
 
 def container(spec: container_spec.ContainerSpec, network: Network | None,
               default_ulimits: Iterable[process.Ulimit] = (),
-              cgroup_parent: str | None = None) -> dict[str, Any]:
+              cgroup_parent: str | None = None,
+              disk_device: str | None = None) -> dict[str, Any]:
     """The request for a server's container.
 
     :param network: None: no network at all.
     :param default_ulimits: where the spec names none.
     :param cgroup_parent: the control group that gets its own; None: Podman's choice.
+    :param disk_device: the disk that the writable layer is on, if any.
+    :raises errors.InvalidRequest: it wants limits that cannot be set on this host.
     """
     request = {
         'name': spec.name,
@@ -89,14 +94,16 @@ def container(spec: container_spec.ContainerSpec, network: Network | None,
         'r_limits': [{'type': limit.name.upper(), 'soft': _unsigned(limit.soft),
                       'hard': _unsigned(limit.hard)}
                      for limit in _ulimits(spec.ulimits, default_ulimits)],
-        'mounts': [*_tmpfs(spec.tmpfs), *_binds(spec.mounts)],
+        'mounts': [*_tmpfs(spec.tmpfs), *_binds(spec.mounts),
+                   *_huge_pages(spec.limits.huge_pages)],
         'read_only_filesystem': spec.read_only,
         'log_configuration': {'driver': 'k8s-file', 'size': spec.log_max_bytes},
     }
     if cgroup_parent is not None:
         request['cgroup_parent'] = cgroup_parent
     return (request | _network(request, network) | _security(spec.security)
-            | _limits(spec.limits) | _process(spec))
+            | _limits(spec.limits) | _disk_limits(spec.limits.disk, disk_device)
+            | _process(spec))
 
 
 def refuse(spec: container_spec.ContainerSpec, engine: base.EngineInfo) -> None:
@@ -154,12 +161,35 @@ def _security(security: container_spec.Security) -> dict[str, Any]:
 
 
 def _limits(limits: container_spec.Limits) -> dict[str, Any]:
+    cpu: dict[str, Any] = {'period': limits.cpu_period_us, 'shares': limits.cpu_shares}
+    given = {'quota': limits.cpu_quota_us, 'cpus': ','.join(map(str, limits.cpus)),
+             'mems': ','.join(map(str, limits.mems))}
     return {'resource_limits': {
         'memory': {'limit': limits.memory_bytes, 'swap': limits.memory_swap_bytes},
-        'cpu': {'period': limits.cpu_period_us, 'quota': limits.cpu_quota_us,
-                'shares': limits.cpu_shares},
+        'cpu': cpu | {name: value for name, value in given.items() if value},
         'pids': {'limit': limits.pids},
     }}
+
+
+def _disk_limits(limits: flavor_quota.DiskLimits, device: str | None) -> dict[str, Any]:
+    rates = {
+        'throttleReadBpsDevice': limits.read_bytes_sec,
+        'throttleWriteBpsDevice': limits.write_bytes_sec,
+        'throttleReadIOPSDevice': limits.read_iops_sec,
+        'throttleWriteIOPSDevice': limits.write_iops_sec,
+    }
+    if device is None and any(rates.values()):
+        raise errors.InvalidRequest(
+            'limit how a server uses the disk', 'the data of the engine is on no disk')
+    return {name: {device: {'rate': rate}} for name, rate in rates.items() if rate}
+
+
+def _huge_pages(wanted: Iterable[host_processors.HugePages]) -> Iterable[dict[str, Any]]:
+    for number, pages in enumerate(wanted):
+        yield {'type': 'hugetlbfs', 'source': 'hugetlbfs',
+               'destination': container_spec.huge_pages_path(pages, number),
+               'options': ['nosuid', 'nodev', 'mode=1777', f'pagesize={pages.size_kb}K',
+                           f'size={pages.total_bytes}']}
 
 
 def _process(spec: container_spec.ContainerSpec) -> dict[str, Any]:

@@ -18,7 +18,9 @@ import testtools
 
 from zun_nova import errors
 from zun_nova.virt import flavor_config
+from zun_nova.virt import flavor_quota
 from zun_nova.virt import process
+from zun_nova.virt import processors
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import podman_answer
 from zun_nova.virt.runtime import podman_request
@@ -35,8 +37,8 @@ def spec(**changes):
     return container_spec.ContainerSpec(**(values | changes))
 
 
-def request(network=None, defaults=(), parent=None, **changes):
-    return podman_request.container(spec(**changes), network, defaults, parent)
+def request(network=None, defaults=(), parent=None, disk_device=None, **changes):
+    return podman_request.container(spec(**changes), network, defaults, parent, disk_device)
 
 
 class NamesTest(testtools.TestCase):
@@ -81,6 +83,22 @@ class ContainerTest(testtools.TestCase):
             'memory': {'limit': 2 ** 23, 'swap': 2 ** 24},
             'cpu': {'period': 100_000, 'quota': 50_000, 'shares': 512},
             'pids': {'limit': 77}}, request()['resource_limits'])
+
+    def test_limits_of_few(self):
+        limits = container_spec.Limits(
+            2 ** 23, 2 ** 24, 0, 512, 77, cpus=(1, 3), mems=(0,),
+            disk=flavor_quota.DiskLimits(write_iops_sec=8),
+            huge_pages=(processors.HugePages(2048, 2 ** 22),))
+        made = request(limits=limits, disk_device='/dev/vda')
+        self.assertEqual({'period': 100_000, 'shares': 512, 'cpus': '1,3', 'mems': '0'},
+                         made['resource_limits']['cpu'])
+        self.assertEqual({'/dev/vda': {'rate': 8}}, made['throttleWriteIOPSDevice'])
+        self.assertNotIn('throttleReadIOPSDevice', made)
+        self.assertEqual(
+            [('hugetlbfs', '/dev/hugepages')],
+            [(mount['type'], mount['destination']) for mount in made['mounts']])
+        self.assertIn('size=4194304', made['mounts'][0]['options'])
+        self.assertRaises(errors.InvalidRequest, request, limits=limits)
 
     def test_ulimits_of_the_owner_go_before_those_of_the_host(self):
         default = (process.Ulimit('nofile', 5, 5), process.Ulimit('nproc', 6, 6))

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Limits of flavors, as containers find them."""
+"""Limits of flavors, as containers of real engines find them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from nova import objects
 
 from zun_nova.tests import runtime_contract
 from zun_nova.tests.functional.runtime import docker_case
+from zun_nova.tests.functional.runtime import podman_case
 from zun_nova.tests.unit.virt import fakes
 from zun_nova.virt import processors
 from zun_nova.virt import spec as container_spec
@@ -32,7 +33,8 @@ UNIFIED = pathlib.Path('/sys/fs/cgroup/cgroup.controllers').exists()
 HUGE_PAGES = pathlib.Path('/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages')
 
 
-class LimitsTest(docker_case.DockerTest):
+class Limits(runtime_contract.Case):
+    """For each engine."""
 
     def said(self, script, numa_topology=None, host=processors.ANY, **quota):
         """The lines that a script writes in a server with this flavor."""
@@ -98,3 +100,11 @@ class LimitsTest(docker_case.DockerTest):
             fallocate -l 4194304 a && echo fits
             fallocate -l 2097152 b 2>/dev/null || echo full
             """, own))
+
+
+class DockerLimitsTest(Limits, docker_case.DockerTest):
+    pass
+
+
+class PodmanLimitsTest(Limits, podman_case.PodmanTest):
+    pass
