@@ -58,12 +58,10 @@ NOVA_SLICE = '|'.join((
     r'ServerMovingTests\.test_evacuate_forced_host_v268$',
 ))
 TEMPEST_SLICE = '|'.join((
-    r'servers\.test_create_server\.ServersTestJSON',
-    r'servers\.test_server_addresses\.',
-    r'servers\.test_server_metadata\.',
-    r'servers\.test_disk_config\.',
-    r'servers\.test_attach_interfaces\.AttachInterfacesTestJSON\.test_create_list_show_delete',
-    r'servers\.test_server_actions\.ServerActionsTestJSON\.test_(reboot|stop|pause|lock)',
+    r'compute\.flavors\.test_flavors\.',
+    r'compute\.test_versions\.',
+    r'servers\.test_create_server\.ServersTestJSON\.test_(list|verify_server_details)',
+    r'servers\.test_server_metadata\.ServerMetadataTestJSON\.',
 ))
 
 # In the order in which they run: cheap ones first.

@@ -17,9 +17,12 @@ from __future__ import annotations
 import dataclasses
 import types
 from typing import Any
+from unittest import mock
 import uuid
+import zlib
 
 import fixtures
+from nova import conf
 from nova import test
 from nova.virt import fake
 
@@ -50,6 +53,21 @@ def _node_uuid(node: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, node))
 
 
+def _address(host: str) -> str:
+    """Of this host's own; Nova has one option for all in a process."""
+    return f'192.0.2.{zlib.crc32(host.encode()) % 254 + 1}'
+
+
+class _HostConf:
+    """Nova's configuration as one host has it."""
+
+    def __init__(self, host: str) -> None:
+        self.my_ip = _address(host)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(conf.CONF, name)
+
+
 def _nodenames_by_uuid(self: Any, refresh: bool = False) -> dict[str, str]:
     return {_node_uuid(node): node for node in self.get_available_nodes()}
 
@@ -76,6 +94,7 @@ class OnContainers:
                 ('nova.virt.fake.FakeDriver', driver.ContainerDriver),
                 ('zun_nova.virt.resources.read', self._host_facts(resources.read)),
                 (f'{_NOTIFIER}.wait_for_versioned_notifications', _wait_for_notifications),
+                (f'{_DRIVER}.get_host_ip_addr', lambda self: _address(self._host)),
                 (f'{_DRIVER}.get_nodenames_by_uuid', _nodenames_by_uuid),
                 (f'{_DRIVER}.get_available_resource', _available_resource)):
             self.useFixture(fixtures.MonkeyPatch(target, replacement))
@@ -105,8 +124,10 @@ class OnContainers:
         """A compute service finds its own host's engine."""
         if name == 'compute':
             self.flags(compute_driver='zun.ContainerDriver', shutdown_timeout=0)
-            self.flags(docker_url=self._engine(host or name).url, group='zun_nova')
-        return super().start_service(name, host=host, cell_name=cell_name, **more)
+            self.flags(docker_url=self._engine(host or name).url, migration_transport='shared',
+                       group='zun_nova')
+        with mock.patch.object(driver, 'CONF', _HostConf(host or name)):
+            return super().start_service(name, host=host, cell_name=cell_name, **more)
 
     def _engine(self, host: str) -> engine.DockerEngine:
         self._engines_used.add(host)

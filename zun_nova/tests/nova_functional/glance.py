@@ -21,6 +21,8 @@ from nova.tests import fixtures as nova_fixtures
 
 from zun_nova.tests import images
 
+_PIECE = 64 * 1024
+
 
 class GlanceFixture(nova_fixtures.GlanceFixture):
     """Stock images are containers that wait to be stopped; what is uploaded is kept."""
@@ -28,12 +30,12 @@ class GlanceFixture(nova_fixtures.GlanceFixture):
     def create(self, context: Any, metadata: Any, data: Any = None) -> Any:
         if metadata.get('container_format') in ('raw', 'ami', 'bare', 'ova'):
             metadata = {**metadata, 'container_format': 'docker'}
-        return super().create(context, metadata, data)
+        return super().create(context, {'properties': {}, **metadata}, data)
 
     def update(self, context: Any, image_id: str, metadata: Any, data: Any = None,
                purge_props: bool = False) -> Any:
         if data is not None:
-            content = b''.join(data)
+            content = b''.join(iter(lambda: data.read(_PIECE), b''))
             self._imagedata[image_id] = content
             metadata = {**metadata, 'size': len(content), 'status': 'active'}
         return super().update(context, image_id, metadata, purge_props=purge_props)
@@ -44,4 +46,4 @@ class GlanceFixture(nova_fixtures.GlanceFixture):
         content = self._imagedata.get(image_id) or images.busybox(
             f'fake/{image_id}:latest', Cmd=['sleep', '1000'], StopSignal='SIGKILL')
         stream = io.BytesIO(content)
-        return iter(lambda: stream.read(64 * 1024), b'')
+        return iter(lambda: stream.read(_PIECE), b'')
