@@ -356,6 +356,9 @@ class ContainerDriver(driver.ComputeDriver):
                 self._migrations.recover(context, instance, network_info)
             self._power.reboot(instance, network_info, timeout)
 
+    def poll_rebooting_instances(self, timeout: Any, instances: Any) -> None:
+        """Nothing to do: each step of a reboot has its own deadline, so none hangs."""
+
     def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,
                                   share_info: Any, block_device_info: Any = None) -> None:
         with faults.operating(instance):
@@ -369,7 +372,8 @@ class ContainerDriver(driver.ComputeDriver):
 
     def unrescue(self, context: Any, instance: Any) -> None:
         with faults.operating(instance):
-            self._rescues.unrescue(instance, instance.get_network_info())
+            # None where Nova never had any.
+            self._rescues.unrescue(instance, instance.get_network_info() or ())
 
     def pause(self, instance: Any) -> None:
         with faults.operating(instance):

@@ -136,7 +136,7 @@ class Rescues:
         try:
             self._put_back(str(instance.uuid))
             if not undone or instance.vm_state == vm_states.ACTIVE:
-                self._power.on(instance, instance.get_network_info())
+                self._power.on(instance, instance.get_network_info() or ())
                 instance.vm_state = vm_states.ACTIVE
         except (errors.ZunNovaError, exception.NovaException):
             LOG.exception('Could not put the server back', instance=instance)

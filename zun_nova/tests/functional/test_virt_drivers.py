@@ -23,6 +23,9 @@ from zun_nova.tests.conformance import test_virt_drivers as conformance
 from zun_nova.tests.functional import engine
 from zun_nova.vif import daemons
 from zun_nova.vif import privileged
+from zun_nova.virt import overlay
+from zun_nova.virt import privileged as virt_privileged
+from zun_nova.virt import rescue_root
 
 
 class DockerSuite(conformance.DriverSuite):
@@ -35,14 +38,26 @@ class DockerSuite(conformance.DriverSuite):
 
     def set_up_engine(self) -> None:
         self.use_engine(self.engine.url)
-        for context in daemons.CONTEXTS:
+        for context in (*daemons.CONTEXTS, virt_privileged.context):
             context.set_client_mode(False)
             self.addCleanup(context.set_client_mode, True)
         for name in ('plug', 'unplug'):
             self.useFixture(fixtures.MonkeyPatch(f'os_vif.{name}', lambda *_: None))
         self.useFixture(fixtures.MonkeyPatch('zun_nova.vif.switch.ports', list))
         self.addCleanup(self.remove_links, self.links())
+        self.addCleanup(self.unmount, self.rescue_roots())
         self.addCleanup(self.engine.clean)
+
+    @staticmethod
+    def rescue_roots() -> set[str]:
+        lines = pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
+        return {path for path in overlay.mount_points(lines)
+                if f'/{rescue_root.DIRECTORY}/' in path}
+
+    def unmount(self, before: set[str]) -> None:
+        """The suite does not end what it rescues."""
+        for path in self.rescue_roots() - before:
+            overlay.unmount(path)
 
     @staticmethod
     def links() -> set[str]:
