@@ -47,3 +47,29 @@ class Contract(runtime_contract.Case):
         self.assertRaises(errors.NotFound, self.runtime.has_directory, absent, '/etc')
         self.assertRaises(
             errors.NotFound, self.runtime.put_files, absent, [process.File('/a', b'')])
+
+
+class RealContract(Contract):
+    """What only real containers can show."""
+
+    def test_links_stay_inside(self) -> None:
+        """A link to the host's files is none."""
+        script = ('ln -s /etc/passwd /made; ln -s /etc/machine-id /leads-nowhere; '
+                  'ln -s /etc /directory; ln -s ../../../../../../proc/1 /out; ln -s /loop /loop')
+        name = self.started('sh', '-c', script)
+        self.ended(name)
+        inside = self.runtime.read_file(name, '/etc/passwd', MIB)
+        self.assertTrue(inside.startswith(b'root:'))
+        self.assertEqual(inside, self.runtime.read_file(name, '/made', MIB))
+        self.assertTrue(self.runtime.has_directory(name, '/directory'))
+        for path in ('/leads-nowhere', '/out/environ', '/loop'):
+            self.assertIsNone(self.runtime.read_file(name, path, MIB), path)
+        self.assertFalse(self.runtime.has_directory(name, '/loop'))
+
+    def test_a_private_directory(self) -> None:
+        name = self.created('sh', '-c', 'stat -c "%a %u %g" /.ssh /.ssh/keys')
+        self.runtime.put_files(name, [
+            process.File('/.ssh/keys', b'x', 0o600, 7, 8, private_directory=True)])
+        self.runtime.start(name)
+        self.ended(name)
+        self.assertEqual(b'700 7 8\n600 7 8\n', self.runtime.logs(name, 1000))

@@ -45,8 +45,8 @@ START_KINDS: Mapping[int, type[errors.EngineError]] = {
 
 # Refusals of a create request that Docker answers with 500.
 _REFUSED = re.compile(
-    r'not a directory|too many links|cannot overwrite directory|--storage-opt'
-    r'|invalid --security-opt|invalid volume|invalid mount')
+    r'not a directory|too many (?:levels of symbolic )?links|cannot overwrite directory'
+    r'|--storage-opt|invalid --security-opt|invalid volume|invalid mount')
 
 # OCI runtimes say why a process did not start in their own words: runc, crun, runsc.
 _CAUSES = [(re.compile(pattern), words) for pattern, words in (

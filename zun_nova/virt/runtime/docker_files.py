@@ -42,9 +42,10 @@ _GO_DIRECTORY = 1 << 31
 
 
 class Files(runtime_files.Files):
-    """Of one Docker engine."""
+    """Of one engine that speaks this part of Docker's API."""
 
-    _engine: docker_client.Engine
+    #: docker_client.Engine, or one of another module with the same methods.
+    _engine: Any
 
     def read_file(self, name: str, path: str, max_bytes: int) -> bytes | None:
         stat = self._stat(name, path)
@@ -63,7 +64,12 @@ class Files(runtime_files.Files):
         return stat is not None and bool(stat['mode'] & _GO_DIRECTORY)
 
     def put_files(self, name: str, files: Iterable[process.File]) -> None:
-        put(self._engine, name, files)
+        for directory, together in _by_directory(files).items():
+            # Podman would make it, and for root.
+            private = any(file.private_directory for file in together)
+            missing = private and self._stat(name, str(directory)) is None
+            _put(self._engine, name, directory, together,
+                 directory.parent if missing else directory)
 
     def _stat(self, name: str, path: str) -> Mapping[str, Any] | None:
         """What Docker tells of a path; None: there is nothing.
@@ -117,11 +123,16 @@ def put(engine: docker_client.Engine, name: str, files: Iterable[process.File]) 
     :raises errors.NotFound: there is no such container.
     :raises errors.InvalidRequest: a file cannot be where it should.
     """
-    by_directory: dict[pathlib.PurePosixPath, list[process.File]] = {}
+    for directory, together in _by_directory(files).items():
+        _put(engine, name, directory, together, directory)
+
+
+def _by_directory(
+        files: Iterable[process.File]) -> dict[pathlib.PurePosixPath, list[process.File]]:
+    found: dict[pathlib.PurePosixPath, list[process.File]] = {}
     for file in files:
-        by_directory.setdefault(pathlib.PurePosixPath(file.path).parent, []).append(file)
-    for directory, together in by_directory.items():
-        _put(engine, name, directory, together)
+        found.setdefault(pathlib.PurePosixPath(file.path).parent, []).append(file)
+    return found
 
 
 def refuse_volumes(answer: Mapping[str, Any], files: Iterable[process.File]) -> None:
@@ -138,9 +149,12 @@ def refuse_volumes(answer: Mapping[str, Any], files: Iterable[process.File]) -> 
 
 
 def _put(engine: docker_client.Engine, name: str, directory: pathlib.PurePosixPath,
-         files: list[process.File]) -> None:
-    """Into the nearest directory that is there: unpacked, a directory would replace a link."""
-    for there in (directory, *directory.parents):
+         files: list[process.File], first: pathlib.PurePosixPath) -> None:
+    """Into the nearest directory that is there: unpacked, a directory would replace a link.
+
+    :param first: the first one to try.
+    """
+    for there in (first, *first.parents):
         try:
             _unpack(engine, name, there, _archive(there, directory, files))
             return

@@ -47,7 +47,8 @@ _CAP_SYS_RESOURCE = 1 << 24
 _SYSTEMD = pathlib.Path('/run/systemd/system')
 
 
-class PodmanRuntime(podman_images.Images, podman_events.Events, base.Runtime):
+class PodmanRuntime(
+        podman_images.Images, podman_events.Events, docker_files.Files, base.Runtime):
     """Podman 4.3 or newer, its service at a unix socket.
 
     Connects with the first call, not before. What Podman keeps of a container
