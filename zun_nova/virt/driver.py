@@ -41,6 +41,7 @@ from zun_nova.virt import identity
 from zun_nova.virt import image_cache
 from zun_nova.virt import images
 from zun_nova.virt import interfaces
+from zun_nova.virt import interrupted
 from zun_nova.virt import lifecycle
 from zun_nova.virt import locks
 from zun_nova.virt import migration as migrations
@@ -138,11 +139,14 @@ class ContainerDriver(driver.ComputeDriver):
     def process_instances_at_startup(self, context: Any, instances: Any) -> Any:
         """Finish interrupted rescues, and begin to look for what is left of servers elsewhere.
 
+        Servers in whose migration nova-compute was killed can be acted on again.
+
         Of what was cut short with nova-compute, snapshots and shelvings are ended. The host
         is in the scheduler's hands again, if it was only the engine that was away.
         """
         for instance in instances:
             self._rescues.recover(instance)
+        interrupted.settle(context, instances, self._migrations)
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
             self._runtime, self._networks, self._drives, self._migrations, self._host,

@@ -215,27 +215,38 @@ class Migrations:
             self.sweep(str(instance.uuid))
             raise exception.InstanceFaultRollback(_reason(ex)) from ex
 
-    def recover(self, context: Any, instance: Any, network_info: Any) -> bool:
-        """Have the container of a server that was to come here, stopped; whether it had none.
+    def recover(self, context: Any, instance: Any, network_info: Any) -> None:
+        """Have the container of a server that was to come here; may be called again.
 
         Nova names it to its administrators as the way out: reboot hard.
 
         :raises errors.NotFound: this host has nothing of it.
         """
-        if self._servers.exists(instance):
-            return False
-        migration = instance.migration_context
-        left = migration and self._carrier().noted(
-            received.name_of(str(instance.uuid), migration.migration_id))
+        there, left = self._servers.exists(instance), self._noted(instance)
         if left:
-            with self._layer(context, instance, left):
-                self._make(context, instance, left, objects.ImageMeta.from_instance(instance),
-                           network_info, power_on=False)
+            if not there:
+                with self._layer(context, instance, left):
+                    self._make(context, instance, left, objects.ImageMeta.from_instance(instance),
+                               network_info, power_on=False)
+            elif not self._is_made_of(instance, left):
+                return
             self._engine.remove(identity.aside_name(str(instance.uuid)))
-        elif not self._put_back(instance):
+            self.sweep(str(instance.uuid))
+        elif not there and not self._put_back(instance):
             raise errors.NotFound('find the server', 'this host has nothing of it')
-        self.sweep(str(instance.uuid))
-        return True
+
+    def _noted(self, instance: Any) -> moved.Moved | None:
+        """How its present migration has left it, if it came or was to come here."""
+        carrier = self._carrier()
+        if str(instance.uuid) not in carrier.servers():
+            return None   # as nearly always, and Nova's database need not be asked
+        migration = instance.migration_context
+        return migration and carrier.noted(
+            received.name_of(str(instance.uuid), migration.migration_id))
+
+    def _is_made_of(self, instance: Any, left: moved.Moved) -> bool:
+        container = self._engine.inspect(identity.container_name(instance))
+        return container.image_id == self._engine.image_id(left.layer)
 
     def broken_off(self, instance: Any) -> bool:
         """Whether nova-compute died in the middle of what cannot go on by itself.
@@ -248,6 +259,7 @@ class Migrations:
             if migration.source_compute != instance.host:
                 return False   # Nova's message may still be on its way to that host
             self._put_back(instance)
+            self.sweep(str(instance.uuid))
             return True
         return bool(instance.task_state == task_states.RESIZE_FINISH)
 

@@ -22,7 +22,8 @@ from zun_nova.tests.functional.cloud import base
 SCRIPT = 'echo start >> /starts; echo starts: $(wc -l < /starts); exec sleep infinity'
 
 
-class ResizeTest(base.CloudTest):
+class ResizeCase(base.CloudTest):
+    """A test of servers that get other containers."""
 
     def resize(self, server: Any, flavor: str) -> Any:
         self.demo.compute.resize_server(server, self.demo.compute.find_flavor(flavor).id)
@@ -41,6 +42,9 @@ class ResizeTest(base.CloudTest):
 
     def memory(self, server: Any) -> int:
         return int(self.container(server)['HostConfig']['Memory']) // 1024 ** 2
+
+
+class ResizeTest(ResizeCase):
 
     def test_up_reverted_up_down(self) -> None:
         before, layers = self.traces(), self.layers()

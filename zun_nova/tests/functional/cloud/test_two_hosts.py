@@ -19,7 +19,8 @@ from typing import Any
 from zun_nova.tests.functional.cloud import base
 
 
-class TwoHostsTest(base.CloudTest):
+class TwoHostsCase(base.CloudTest):
+    """A test that needs two compute hosts."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -40,6 +41,9 @@ class TwoHostsTest(base.CloudTest):
     def delete_as_admin(self, server: Any) -> None:
         self.admin.compute.delete_server(server.id)
         self.admin.compute.wait_for_delete(server, interval=0.2)
+
+
+class TwoHostsTest(TwoHostsCase):
 
     def test_each_host_has_its_own_engine_and_node(self) -> None:
         nodes = {node.name: node for node in self.admin.compute.hypervisors(details=True)}
