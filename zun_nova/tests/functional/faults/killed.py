@@ -17,7 +17,7 @@ line: JSON both. Each command is done by a new driver in a process of its own,
 forked from this one, which has imported everything, started no thread and
 connected to nothing: a quick way to a new nova-compute.
 
-Commands: ``spawn``, ``destroy``, ``recover``; see :class:`_Child`. With
+Commands: ``spawn``, ``snapshot``, ``clean``, ``destroy``, ``recover``; see :class:`_Child`. With
 ``kill_at`` the child kills itself before its n-th step. A step is whatever
 changes something outside of the process: a request to the engine, before it
 is sent and again before it is answered, a piece of the image, a privileged
@@ -30,6 +30,7 @@ import base64
 from collections.abc import Callable
 from collections.abc import Iterator
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -70,6 +71,8 @@ files:
 - {path: /etc/motd, content: hello}
 """
 _PIECES = 2
+_UPLOAD_PIECE = 64 * 1024
+_UPLOAD_STEP = 1024 * 1024
 #: Seconds after which a child that hangs is ended.
 _DEADLINE = 300
 _UUID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
@@ -148,7 +151,9 @@ class _Child:
             fakes.subnet('10.7.0.0/24', '10.7.0.11', gateway='10.7.0.1'),
             port_id=server['port'], mac=server['mac'])]
         self._set_record(record)
-        driver.images.glance.API = lambda: types.SimpleNamespace(download=self._download)
+        driver.images.glance.API = lambda: types.SimpleNamespace(
+            download=self._download, update=self._update,
+            get=lambda *_args: {'properties': {}})
         self._driver = driver.ContainerDriver(fake.FakeVirtAPI())
         self._driver.init_host(HOST)
         self._steps.watch_all()
@@ -160,6 +165,13 @@ class _Child:
         self._driver.spawn(self._context, self._instance, meta, [], None, {},
                            network_info=self._network_info)
 
+    def snapshot(self) -> None:
+        self._driver.snapshot(self._context, self._instance, IMAGE_ID, self._update_task_state)
+
+    def clean(self) -> None:
+        """What the driver does at its start of what snapshots have left."""
+        self._driver._snapshots.clean()
+
     def destroy(self) -> None:
         """As Nova does for a server that its owner deletes."""
         self._driver.destroy(self._context, self._instance, self._network_info)
@@ -169,6 +181,7 @@ class _Child:
 
         When the server is still here, its owner deletes it.
         """
+        self.clean()
         self._look()
         if self._record == 'here':
             self.destroy()
@@ -196,6 +209,20 @@ class _Child:
         _stub(objects.InstanceList, 'get_by_filters', [row])
         _stub(objects.MigrationList, 'get_by_filters', [])
         _stub(objects.VirtualInterfaceList, 'get_by_instance_uuid', [])
+
+    def _update_task_state(self, task_state: str, expected_state: str = '') -> None:
+        self._steps.step(task_state)
+
+    def _update(self, _context: Any, _image_id: str, _record: Any, data: Any,
+                purge_props: bool) -> dict[str, Any]:
+        """Stand in for Glance, which takes the data of an image."""
+        digest, size = hashlib.sha512(), 0
+        while piece := data.read(_UPLOAD_PIECE):
+            if size // _UPLOAD_STEP != (size + len(piece)) // _UPLOAD_STEP:
+                self._steps.step('upload')
+            size += len(piece)
+            digest.update(piece)
+        return {'size': size, 'os_hash_algo': 'sha512', 'os_hash_value': digest.hexdigest()}
 
     def _download(self, *_args: Any, **_kwargs: Any) -> Iterator[bytes]:
         data = self._image.read_bytes()

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-compute is killed between any two steps of making and of removing a server.
+"""nova-compute is killed between any two steps of making, of copying and of removing a server.
 
 Only the driver, on a real engine and a real switch; tests with a whole cloud
 are in test_compute.py.
@@ -18,6 +18,7 @@ are in test_compute.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import itertools
 import json
@@ -136,6 +137,43 @@ class TestKilled(unittest.TestCase):
                 break
         self.assertEqual(0, answer['end'], what)
         self.assertGreater(number, 25)
+
+    def test_snapshot(self) -> None:
+        """The server runs on as it was, and nothing of the snapshot is left on the host."""
+        before = self.traces()
+        server = self.new_server()
+        self.done('spawn', server)
+        name = f'nova-{server["uuid"]}'
+        running = self.client.inspect_container(name)['State']
+        images = self.image_names()
+        for number in itertools.count(1):
+            answer = self.do('snapshot', server, kill_at=number)
+            # The engine goes on with what it was asked, and lets the server go on then.
+            self.eventually(lambda: self.client.inspect_container(name)['State'] == running,
+                            f'it runs on after {answer}')
+            deadline = time.monotonic() + TIMEOUT
+            while True:
+                self.done('clean', server)
+                left = self.image_names()
+                if left == images:
+                    break
+                self.assertLess(time.monotonic(), deadline, f'{answer} leaves {left - images}')
+                time.sleep(0.2)
+            if answer['end'] != KILLED:
+                break
+        self.assertEqual(0, answer['end'], answer)
+        self.assertGreater(number, 8)
+        self.recover(server, 'here', before, 'snapshots')
+
+    def image_names(self) -> set[str]:
+        return {tag or row['Id'] for row in self.client.images(all=True)
+                for tag in row['RepoTags'] or [None]}
+
+    def eventually(self, happened: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not happened():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.1)
 
     def test_build_that_could_not_be_cleaned_up(self) -> None:
         """As when the engine is away just then, and Nova builds the server on another host."""

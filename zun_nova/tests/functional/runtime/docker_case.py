@@ -33,7 +33,11 @@ class DockerTest(runtime_contract.Case):
         reason = images.why_no_busybox()
         if reason:
             raise unittest.SkipTest(reason)
-        cls.engine = engine.for_class(cls)
+        cls.engine = cls.new_engine()
+
+    @classmethod
+    def new_engine(cls):
+        return engine.for_class(cls)
 
     def setUp(self):
         super().setUp()
