@@ -52,7 +52,7 @@ class Floor:
     """Makes one container with its network, and removes it."""
 
     def __init__(self, cloud: bench_cloud.Cloud, vif: Any, image: str) -> None:
-        self._engine = docker.APIClient(cloud.host.docker_url, version='auto')
+        self._engine = docker.APIClient(cloud.host.engine_url, version='auto')
         self._engine.trust_env = False
         self._ovs = ovsdb_lib.BaseOVS(cfg.CONF.os_vif_ovs).ovsdb
         self._links = pyroute2.IPRoute()

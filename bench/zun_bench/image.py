@@ -76,7 +76,7 @@ class Loads:
         return time.monotonic() - began
 
     def _docker(self, *arguments: str) -> None:
-        subprocess.run(['docker', '--host', self._cloud.host.docker_url, *arguments],
+        subprocess.run(['docker', '--host', self._cloud.host.engine_url, *arguments],
                        check=True, stdout=subprocess.DEVNULL)
 
 

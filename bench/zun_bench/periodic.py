@@ -46,7 +46,7 @@ class Containers:
     def __init__(self, cloud: bench_cloud.Cloud, image: str) -> None:
         self._cloud = cloud
         self._image = image
-        self._engine = docker.APIClient(cloud.host.docker_url, version='auto', timeout=120)
+        self._engine = docker.APIClient(cloud.host.engine_url, version='auto', timeout=120)
         self.instances: list[Any] = []
 
     def have(self, number: int) -> None:

@@ -54,7 +54,13 @@ def starting(options: Any) -> Iterator[None]:
     except errors.EngineError as ex:
         raise exception.HypervisorUnavailable(
             f'{ex}. Is the engine running, may this user use its socket, and is [zun_nova] '
-            f'docker_url = {options.docker_url} right?') from ex
+            f'{_url(options)} right?') from ex
+
+
+def _url(options: Any) -> str:
+    """The option that says where the engine is; engines of other packages have their own."""
+    name = f'{options.engine}_url'
+    return f'{name} = {options.get(name)}' if name in options else name
 
 
 @contextlib.contextmanager

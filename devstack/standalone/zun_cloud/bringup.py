@@ -113,7 +113,7 @@ class BringUp:
         if not self._up(f'ovsdb-{host.number}', f'ovs-vswitchd-{host.number}'):
             network.forget_ports(host)
         if host.is_machine:
-            if not self._up('dockerd-1'):
+            if not self._up(host.engine_service):
                 (host.run / 'dockerd.pid').unlink(missing_ok=True)
         elif not self._up(host.name):
             shutil.rmtree(host.run, ignore_errors=True)

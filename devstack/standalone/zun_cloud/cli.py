@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
                     help="Neutron's back end: OVN, or Open vSwitch with agents")
     up.add_argument('--firewall', choices=cloud_settings.FIREWALLS,
                     help='what enforces security groups with --network ovs')
+    up.add_argument('--engine', metavar='NAME,...',
+                    help='what runs the containers of each compute host: docker or podman')
     up.add_argument('--port-base', type=int, metavar='PORT', help='first port of the services')
     up.add_argument('--no-server', action='store_true', help='boot no first server')
     commands.add_parser('status', help='what runs; exit code 0 only when all is well')
@@ -80,6 +82,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         'extras': getattr(options, 'extras', None),
         'network': getattr(options, 'network', None),
         'firewall': getattr(options, 'firewall', None),
+        'engine': getattr(options, 'engine', None),
         'port_base': getattr(options, 'port_base', None),
     }
     settings = cloud_settings.load(options.state_dir, choices)

@@ -211,7 +211,8 @@ def _test_on_cloud(
         if not was_up:
             # What a user's first command does, whatever was chosen here before.
             settings = dataclasses.replace(
-                settings, computes=suite.computes, firewall=suite.firewall)
+                settings, computes=suite.computes, firewall=suite.firewall,
+                engine=suite.engine)
         if settings != now:
             now = settings
             if not _as_test(total, settings, f'up for {suite.name}', begin):
@@ -225,7 +226,7 @@ def _test_on_cloud(
 
 def _environment(settings: cloud_settings.Settings) -> dict[str, str]:
     """What brings `cloud`, called by a test, to the same settings."""
-    names = ('state', 'computes', 'network', 'firewall')
+    names = ('state', 'computes', 'network', 'firewall', 'engine')
     return {f'ZUN_CLOUD_{name.upper()}': str(getattr(settings, name)) for name in names}
 
 

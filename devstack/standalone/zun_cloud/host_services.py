@@ -110,12 +110,16 @@ def _controller(host: hosts.Host) -> service.Service:
 
 
 def _engine(host: hosts.Host) -> list[service.Service]:
+    return _docker(host) if host.engine == 'docker' else [_podman(host)]
+
+
+def _docker(host: hosts.Host) -> list[service.Service]:
     number, run, data = host.number, host.run, host.directory
     containerd = ('/usr/bin/containerd', '--config', str(host.etc / 'containerd.toml'))
     dockerd = (
         '/usr/sbin/dockerd', '--config-file', str(host.etc / 'docker.json'),
         '--data-root', str(data / 'docker'), '--exec-root', str(run / 'docker'),
-        '--pidfile', str(run / 'dockerd.pid'), '--host', host.docker_url,
+        '--pidfile', str(run / 'dockerd.pid'), '--host', host.engine_url,
         '--containerd', str(host.containerd_socket),
         '--bridge=none', '--iptables=false', '--ip6tables=false',
         f'--cgroup-parent={host.cgroup}', '--exec-opt', 'native.cgroupdriver=cgroupfs',
@@ -125,9 +129,24 @@ def _engine(host: hosts.Host) -> list[service.Service]:
                         files=(host.etc / 'containerd.toml',),
                         ready=health.Unix(host.containerd_socket)),
         service.Service(f'dockerd-{number}', dockerd, (f'containerd-{number}',),
-                        files=(host.etc / 'docker.json',), ready=health.Unix(host.docker_socket),
+                        files=(host.etc / 'docker.json',), ready=health.Unix(host.engine_socket),
                         stop_seconds=20),
     ]
+
+
+def _podman(host: hosts.Host) -> service.Service:
+    config, runtime = host.etc / 'containers.conf', host.etc / 'crun'
+    command = (
+        '/usr/bin/podman', '--root', str(host.directory / 'podman'),
+        # Lost in a power cut: that is how Podman notices one.
+        '--runroot', str(host.run / 'podman'), '--tmpdir', str(host.run / 'libpod'),
+        'system', 'service', '--time', '0', host.engine_url,
+    )
+    return service.Service(
+        host.engine_service, (str(host.etc / 'podman.sh'), *command), (f'off-{host.number}',),
+        {'CONTAINERS_CONF': str(config)}, (config, runtime, host.etc / 'podman.sh'),
+        health.Unix(host.engine_socket),
+    )
 
 
 def _metadata(host: hosts.Host) -> service.Service:
@@ -148,7 +167,7 @@ def _compute(host: hosts.Host) -> service.Service:
     return service.Service(
         f'nova-compute-{host.number}',
         (settings.program('nova-compute'), f'--config-file={config}'),
-        ('seed', 'rabbitmq', 'placement', 'nova-conductor', f'dockerd-{host.number}',
+        ('seed', 'rabbitmq', 'placement', 'nova-conductor', host.engine_service,
          wires_ports(host)),
         {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), listens, stop_seconds=8,
     )

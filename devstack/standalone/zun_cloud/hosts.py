@@ -69,12 +69,27 @@ class Host:
         return '127.0.0.1' if self.is_machine else self.settings.management_address(1)
 
     @property
-    def docker_socket(self) -> pathlib.Path:
-        return self.run / 'docker.sock'
+    def engine(self) -> str:
+        """What runs its containers: docker or podman."""
+        return self.settings.engine_of(self.number)
 
     @property
-    def docker_url(self) -> str:
-        return f'unix://{self.docker_socket}'
+    def engine_service(self) -> str:
+        """The service that answers at ``engine_url``."""
+        return f'{"dockerd" if self.engine == "docker" else "podman"}-{self.number}'
+
+    def socket_of(self, engine: str) -> pathlib.Path:
+        """Where an engine listens, if the host has that one."""
+        return self.run / f'{engine}.sock'
+
+    @property
+    def engine_socket(self) -> pathlib.Path:
+        return self.socket_of(self.engine)
+
+    @property
+    def engine_url(self) -> str:
+        """Docker's protocol is spoken there, whichever engine it is."""
+        return f'unix://{self.engine_socket}'
 
     @property
     def containerd_socket(self) -> pathlib.Path:

@@ -119,8 +119,7 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
         files += [
             Output('nova.conf', host.etc / 'nova.conf', host),
             *_network_files(host),
-            Output('containerd.toml', host.etc / 'containerd.toml', host),
-            Output('docker.json', host.etc / 'docker.json', host),
+            *_engine_files(host),
             Output('sshd_config', host.etc / 'sshd_config', host),
         ]
         if not host.is_machine:
@@ -129,6 +128,15 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
                 Output('host-enter.sh', host.enter_script, host, 0o700),
             ]
     return files
+
+
+def _engine_files(host: hosts.Host) -> list[Output]:
+    if host.engine == 'docker':
+        return [Output('containerd.toml', host.etc / 'containerd.toml', host),
+                Output('docker.json', host.etc / 'docker.json', host)]
+    return [Output('containers.conf', host.etc / 'containers.conf', host),
+            Output('podman.sh', host.etc / 'podman.sh', host, 0o700),
+            Output('crun.sh', host.etc / 'crun', host, 0o700)]
 
 
 def _network_files(host: hosts.Host) -> list[Output]:

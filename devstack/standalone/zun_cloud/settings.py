@@ -69,6 +69,9 @@ PORTS = {
 NETWORKS = ('ovn', 'ovs')
 FIREWALLS = ('openvswitch', 'iptables_hybrid')
 
+# What runs the containers of a compute host.
+ENGINES = ('docker', 'podman')
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -81,6 +84,8 @@ class Settings:
     ports: typing.Mapping[str, int] = dataclasses.field(default_factory=dict)
     network: str = 'ovn'
     firewall: str = FIREWALLS[0]
+    # Of each compute host in turn, with commas; hosts beyond have the last one.
+    engine: str = ENGINES[0]
     # Names of links and cgroups: two clouds on one machine need different ones.
     prefix: str = 'zun'
     integration_bridge: str = 'br-int'
@@ -105,6 +110,9 @@ class Settings:
                                    ('firewall', self.firewall, FIREWALLS)):
             if value not in known:
                 raise errors.CloudError(f"{name} {value!r} is none of {', '.join(known)}")
+        for name in self.engine.split(','):
+            if name not in ENGINES:
+                raise errors.CloudError(f"engine {name!r} is none of {', '.join(ENGINES)}")
         if self.firewall != FIREWALLS[0] and self.network != 'ovs':
             raise errors.CloudError(
                 f'firewall {self.firewall} needs --network ovs;'
@@ -152,6 +160,11 @@ class Settings:
 
     def port(self, name: str) -> int:
         return self.ports.get(name, self.port_base + PORTS[name])
+
+    def engine_of(self, host: int) -> str:
+        """What runs the containers of compute host ``host``."""
+        names = self.engine.split(',')
+        return names[min(host, len(names)) - 1]
 
     @property
     def management_bridge(self) -> str:

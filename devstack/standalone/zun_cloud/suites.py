@@ -40,6 +40,7 @@ class Suite:
     :param computes: it needs the cloud to be up, with so many compute hosts; 0: no cloud.
     :param network: on this back end of Neutron; None: on the cloud's own.
     :param only: what of it is run here, as a regular expression; all of it takes too long.
+    :param engine: of each compute host in turn.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Suite:
     network: str | None = None
     firewall: str = cloud_settings.FIREWALLS[0]
     only: str = ''
+    engine: str = cloud_settings.ENGINES[0]
 
 
 # One or some of each kind of Nova's tests: what a change of the driver is likely to break.

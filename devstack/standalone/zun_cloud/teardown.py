@@ -38,8 +38,12 @@ from zun_cloud import supervise
 
 Report = typing.Callable[[str, float], None]
 
+# The parents of containers, which outlive their engine with them.
+SHIMS = ('/containerd-shim-runc-v2', '/conmon')
+
 # What stops after the services that talk to it; everything else stops first, at once.
-LAST = ('ovn-', 'ovs', 'mariadb', 'rabbitmq', 'memcached', 'containerd', 'dockerd', 'compute')
+LAST = ('ovn-', 'ovs', 'mariadb', 'rabbitmq', 'memcached', 'containerd', 'dockerd', 'podman',
+        'compute')
 
 
 def down(settings: cloud_settings.Settings, report: Report) -> list[leftovers.Found]:
@@ -106,20 +110,20 @@ def _stop_all_containers(settings: cloud_settings.Settings) -> None:
     They are not removed: to a server this is its host being switched off, and `cloud up`
     switches it on again.
     """
-    running = [h for h in hosts.possible_hosts(settings) if health.Unix(h.docker_socket)()]
+    sockets = [host.socket_of(engine) for host in hosts.possible_hosts(settings)
+               for engine in cloud_settings.ENGINES]
+    running = [path for path in sockets if health.Unix(path)()]
     with concurrent.futures.ThreadPoolExecutor(max(1, len(running))) as pool:
         list(pool.map(_stop_containers, running))
 
 
-def _stop_containers(host: hosts.Host) -> None:
-    client = docker.APIClient(base_url=host.docker_url, version='auto', timeout=60)
+def _stop_containers(socket: pathlib.Path) -> None:
+    client = docker.APIClient(base_url=f'unix://{socket}', version='auto', timeout=60)
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda item: _stop_container(client, item), client.containers()))
     except requests.exceptions.RequestException as exc:
-        raise errors.CloudError(
-            f'the engine of {host.name}: {exc}', host.settings.log_of(f'dockerd-{host.number}')
-        ) from exc
+        raise errors.CloudError(f'the engine at {socket}: {exc}') from exc
     finally:
         client.close()
 
@@ -173,7 +177,7 @@ def _targets(
     inside = leftovers.container_processes(settings)
     return [
         item for item in found
-        if item.name not in inside and 'containerd-shim' not in item.detail.split(' ')[0]
+        if item.name not in inside and not item.detail.split(' ')[0].endswith(SHIMS)
     ]
 
 

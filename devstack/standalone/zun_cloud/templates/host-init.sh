@@ -3,10 +3,11 @@
 set -eu
 run={{ host.run }}
 hostname {{ host.name }}
-mkdir -p /run/netns /run/containerd
+mkdir -p /run/netns /run/containerd /run/crun
 mount -t tmpfs none /run/netns
 mount --make-shared /run/netns
 mount -t tmpfs none /run/containerd
+mount -t tmpfs none /run/crun
 # Its own links in /sys, with the machine's cgroups put back over the empty ones.
 mkdir -p "$run/cgroup"
 mount --rbind /sys/fs/cgroup "$run/cgroup"

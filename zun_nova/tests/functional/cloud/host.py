@@ -32,7 +32,7 @@ class ComputeHost:
     def __init__(self, host: Any) -> None:
         self.name: str = host.name
         self._host = host
-        self.engine = docker.APIClient(base_url=host.docker_url, version='auto', timeout=60)
+        self.engine = docker.APIClient(base_url=host.engine_url, version='auto', timeout=60)
 
     def run(self, *command: str) -> str:
         """Run a program on the host; returns what it prints.

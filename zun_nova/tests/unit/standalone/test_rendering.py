@@ -84,6 +84,14 @@ class RenderingTest(base.BaseTestCase):
         self.assertEqual('unix:///var/lib/zun-cloud/run/1/docker.sock',
                          compute['zun_nova']['docker_url'])
 
+    def test_engines_of_hosts(self) -> None:
+        cloud = settings.Settings(engine='docker,podman')
+        for number, engine in ((1, 'docker'), (2, 'podman'), (3, 'podman')):
+            options = self.nova(cloud, number)['zun_nova']
+            self.assertEqual(
+                (engine, f'unix:///var/lib/zun-cloud/run/{number}/{engine}.sock'),
+                (options['engine'], options[f'{engine}_url']))
+
     def test_hosts_reach_the_control_plane(self) -> None:
         cloud = settings.Settings(computes=2)
         self.assertIn('@127.0.0.1:', self.nova(cloud, 1)['DEFAULT']['transport_url'])

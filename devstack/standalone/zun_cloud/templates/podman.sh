@@ -1,0 +1,8 @@
+#!/bin/sh
+# Start Podman's service on compute host {{ host.number }}, which can see the network namespaces
+# that are made later.
+set -eu
+mkdir -p /run/netns
+mountpoint -q /run/netns || mount --bind /run/netns /run/netns
+mount --make-shared /run/netns
+exec "$@"
