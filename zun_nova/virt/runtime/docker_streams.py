@@ -44,8 +44,10 @@ Kill = Callable[[int, str], int]
 
 _CHUNK = 64 * 1024
 _PAUSE = 0.02
-# Docker says what kept a process from starting in the place of its output.
-_NOT_STARTED = re.compile(rb'^(OCI runtime exec failed|unable to find user|unable to find group)')
+# Engines say what kept a process from starting in the place of its output; the last is Podman.
+_NOT_STARTED = re.compile(
+    rb'^(OCI runtime exec failed|unable to find user|unable to find group'
+    rb'|Error: [^\n]*(OCI runtime|unable to find))')
 _NOT_STARTED_CODES = (126, 127)
 
 

@@ -24,20 +24,22 @@ import time
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.vif import privileged
 from zun_nova.virt import block_device
 from zun_nova.virt import process
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
-from zun_nova.virt.runtime import docker_client
 from zun_nova.virt.runtime import docker_errors
 from zun_nova.virt.runtime import docker_files
 from zun_nova.virt.runtime import docker_logs
+from zun_nova.virt.runtime import docker_streams
 from zun_nova.virt.runtime import podman_answer
 from zun_nova.virt.runtime import podman_client
 from zun_nova.virt.runtime import podman_events
 from zun_nova.virt.runtime import podman_images
 from zun_nova.virt.runtime import podman_network
 from zun_nova.virt.runtime import podman_request
+from zun_nova.virt.runtime import podman_snapshots
 
 _CHUNK = 64 * 1024
 _FIRST_PROCESS = pathlib.Path('/proc/1/status')
@@ -48,16 +50,22 @@ _SYSTEMD = pathlib.Path('/run/systemd/system')
 
 
 class PodmanRuntime(
-        podman_images.Images, podman_events.Events, docker_files.Files, base.Runtime):
+        podman_images.Images, podman_events.Events, podman_snapshots.Snapshots,
+        docker_streams.Streams, docker_files.Files, base.Runtime):
     """Podman 4.3 or newer, its service at a unix socket.
 
     Connects with the first call, not before. What Podman keeps of a container
     is in files, so its service may end and begin at any time.
 
     :param conf: ConfigOpts with the options of zun_nova.conf and Nova's state_path.
+    :param kill_session: :func:`zun_nova.virt.runtime.sessions.kill`, with the rights it needs.
     """
 
-    def __init__(self, conf: Any) -> None:
+    _engine: podman_client.Engine
+
+    def __init__(self, conf: Any,
+                 kill_session: docker_streams.Kill = privileged.kill_session) -> None:
+        self._kill_session = kill_session
         self._engine = podman_client.Engine(
             conf.zun_nova.podman_url, conf.zun_nova.engine_timeout)
         self._networks = podman_network.Networks(
@@ -84,7 +92,7 @@ class PodmanRuntime(
     def inspect(self, name: str) -> base.ContainerInfo:
         with self._engine.ask(f'inspect container {name}') as client:
             return podman_answer.container(
-                self._inspect(client, name), self._failures.get(name, ''))
+                self._engine.inspect(client, name), self._failures.get(name, ''))
 
     def create(self, spec: container_spec.ContainerSpec) -> str:
         engine = self._info or self.info()
@@ -112,7 +120,7 @@ class PodmanRuntime(
 
     def stop(self, name: str, timeout: int) -> None:
         with self._engine.ask(f'stop container {name}') as client:
-            container = self._inspect(client, name)
+            container = self._engine.inspect(client, name)
         if podman_answer.container(container, '').pid is None:
             return
         # Frozen processes cannot end, and Podman refuses to try.
@@ -165,7 +173,7 @@ class PodmanRuntime(
             # All of it, which its size limits: asked for the end alone, Podman leaves out what
             # has no end of line.
             with self._engine.libpod_stream(
-                    client, 'GET', f'{self._exact(client, name)}/logs',
+                    client, 'GET', f'{self._engine.exact(client, name)}/logs',
                     params={'stdout': 'true', 'stderr': 'true'}) as response:
                 for chunk in docker_logs.payloads(response.iter_content(_CHUNK)):
                     tail.feed(chunk)
@@ -182,25 +190,8 @@ class PodmanRuntime(
 
     def _post(self, client: Any, name: str, action: str,
               parameters: Mapping[str, str] | None = None) -> None:
-        self._engine.call(client, 'POST', f'{self._exact(client, name)}/{action}',
+        self._engine.call(client, 'POST', f'{self._engine.exact(client, name)}/{action}',
                           params=parameters)
-
-    def _inspect(self, client: Any, name: str) -> Mapping[str, Any]:
-        """Podman's own answer for the container of exactly this name."""
-        answer: Mapping[str, Any] = self._engine.call(client, 'GET', f'{_path(name)}/json')
-        if answer['Name'] != name:
-            raise errors.NotFound(f'find container {name}', f'there is only {answer["Name"]}')
-        return answer
-
-    def _exact(self, client: Any, name: str) -> str:
-        """Where libpod has it, after a look when it could take the name for an id."""
-        if docker_client.like_an_id(name):
-            self._inspect(client, name)
-        return _path(name)
-
-
-def _path(name: str) -> str:
-    return f'/containers/{docker_client.quoted(name)}'
 
 
 def _filters(labels: Mapping[str, str]) -> str:

@@ -70,18 +70,37 @@ class Engine(docker_client.Engine):
             response.raise_for_status()
             yield response
 
+    def inspect(self, client: Any, name: str) -> Mapping[str, Any]:
+        """Podman's own answer for the container of exactly this name.
+
+        :raises errors.NotFound: there is none.
+        """
+        answer: Mapping[str, Any] = self.call(client, 'GET', f'{_path(name)}/json')
+        if answer['Name'] != name:
+            raise errors.NotFound(f'find container {name}', f'there is only {answer["Name"]}')
+        return answer
+
+    def exact(self, client: Any, name: str) -> str:
+        """Where libpod has it, after a look when it could take the name for an id."""
+        if docker_client.like_an_id(name):
+            self.inspect(client, name)
+        return _path(name)
+
     def remove_container(self, name: str) -> None:
-        path = f'/containers/{docker_client.quoted(name)}'
         with contextlib.suppress(errors.NotFound):
             with self.ask(f'remove container {name}') as client:
                 # A paused container does not end when it is killed; the timeout is for the
                 # signal before that.
-                self.call(client, 'DELETE', path,
+                self.call(client, 'DELETE', _path(name),
                           params={'force': 'true', 'v': 'true', 'timeout': '0'})
 
     def _check(self, server: Mapping[str, Any]) -> str:
         check(server)
         return super()._check(server)
+
+
+def _path(name: str) -> str:
+    return f'/containers/{docker_client.quoted(name)}'
 
 
 def check(server: Mapping[str, Any]) -> None:
