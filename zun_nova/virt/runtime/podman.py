@@ -208,7 +208,9 @@ def _default_ulimits() -> list[process.Ulimit]:
     bounds = next(int(line.split()[1], 16) for line in status.splitlines() if 'CapBnd' in line)
     if bounds & _CAP_SYS_RESOURCE:
         return []
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    # As many as there can be is what Podman's service leaves to itself.
-    processes = int(_PID_MAX.read_text())
+    files, processes = (resource.getrlimit(kind)[1] for kind in (
+        resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+    # Podman's service leaves itself no more than there can be; a namespace may allow more.
+    most = int(_PID_MAX.read_text())
+    processes = most if processes == resource.RLIM_INFINITY else min(processes, most)
     return [process.Ulimit('nofile', files, files), process.Ulimit('nproc', processes, processes)]
