@@ -179,8 +179,9 @@ class Migrations:
         What this fails at, the next one does.
         """
         try:
-            layers.LayerStore(self._engine).sweep(uuid)
-            self._carrier().forget(uuid)
+            with contextlib.suppress(errors.Unsupported):   # so there are none
+                layers.LayerStore(self._engine).sweep(uuid)
+                self._carrier().forget(uuid)
         except (errors.EngineError, OSError) as ex:
             LOG.warning('Layers of the server are left here: %s', ex, instance_uuid=uuid)
 
@@ -237,7 +238,10 @@ class Migrations:
 
     def _noted(self, instance: Any) -> moved.Moved | None:
         """How its present migration has left it, if it came or was to come here."""
-        carrier = self._carrier()
+        try:
+            carrier = self._carrier()
+        except errors.Unsupported:
+            return None   # nothing has come, or could
         if str(instance.uuid) not in carrier.servers():
             return None   # as nearly always, and Nova's database need not be asked
         migration = instance.migration_context

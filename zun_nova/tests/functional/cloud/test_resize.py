@@ -33,8 +33,10 @@ class ResizeCase(base.CloudTest):
         [port] = self.demo.network.ports(device_id=server.id)
         return port.id, port.mac_address, port.fixed_ips
 
-    def wired(self, server: Any) -> str:
-        return self.in_server(server, 'ip', '-brief', 'address', 'show', 'dev', 'eth0')
+    def wired(self, server: Any) -> list[str]:
+        """Its addresses, as seen from inside."""
+        shown = self.in_server(server, 'ip', '-brief', 'address', 'show', 'dev', 'eth0')
+        return sorted(shown.split()[2:])   # after the name, with the other end's number, and state
 
     def layers(self) -> set[tuple[str, str]]:
         return {(host.name, tag) for host in self.hosts.values()

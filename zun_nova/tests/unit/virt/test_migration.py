@@ -24,6 +24,7 @@ from nova import objects
 from nova.compute import power_state
 from nova.compute import task_states
 
+from zun_nova import errors
 from zun_nova.tests import fake_engine
 from zun_nova.tests import images
 from zun_nova.tests.unit.virt import test_driver
@@ -229,6 +230,30 @@ class SameHostTest(MoveCase):
         started.finish_revert_migration(
             self.context, instance, self.network_info, self.migration)
         self.assert_runs_as_before(instance, before)
+
+
+class OtherEngineTest(MoveCase):
+    """One that makes no images of containers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stub_out('zun_nova.virt.layers.LayerStore.__init__', self.refuse)
+
+    def refuse(self, *_: Any) -> None:
+        raise errors.Unsupported('move servers', 'not here')
+
+    def test_servers_stay_and_all_else_works(self) -> None:
+        instance = self.server()
+        pid = self.container(instance).pid
+        ex = self.assertRaises(exception.InstanceFaultRollback, self.leave, instance,
+                               self.flavor(memory_mb=128))
+        self.assertIn('not here', str(ex))
+        self.assertEqual(pid, self.container(instance).pid)
+        self.assertEqual(set(), self.driver._migrations.left())
+        self.driver.reboot(self.context, instance, self.network_info, 'HARD')
+        self.assertEqual(power_state.RUNNING, self.driver.get_info(instance).state)
+        self.driver.destroy(self.context, instance, self.network_info)
+        self.assert_nothing_left()
 
 
 class LiveTest(MoveCase):
