@@ -86,9 +86,17 @@ def tar(files: Mapping[str, bytes | str | None]) -> bytes:
     return content.getvalue()
 
 
+#: What others have under this name; Debian's busybox has passwd only.
+CHPASSWD = rb"""#!/bin/sh
+while IFS=: read -r user password; do
+    printf '%s\n%s\n' "$password" "$password" | passwd "$user" || exit 1
+done
+"""
+
+
 @functools.cache
 def busybox_layer() -> bytes:
-    """A tar of this machine's busybox and a link for each of its tools."""
+    """A tar of this machine's busybox, a link for each of its tools, and chpasswd."""
     listed = subprocess.run(
         [BUSYBOX, '--list'], check=True, capture_output=True, text=True, timeout=10).stdout
     tools = {f'bin/{tool}': 'busybox' for tool in listed.split() if tool != 'busybox'}
@@ -97,6 +105,7 @@ def busybox_layer() -> bytes:
         'bin/busybox': BUSYBOX.read_bytes(),
         'etc/passwd': b'root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000:user:/:/bin/sh\n',
         'etc/group': b'root:x:0:\nuser:x:1000:\n',
+        'bin/chpasswd': CHPASSWD,
         **tools,
     })
 

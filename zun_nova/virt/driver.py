@@ -47,6 +47,7 @@ from zun_nova.virt import locks
 from zun_nova.virt import migration as migrations
 from zun_nova.virt import moved
 from zun_nova.virt import network
+from zun_nova.virt import passwords
 from zun_nova.virt import power
 from zun_nova.virt import processors
 from zun_nova.virt import procfs
@@ -407,6 +408,12 @@ class ContainerDriver(driver.ComputeDriver):
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         with faults.operating(instance):
             self._interfaces.detach(context, instance, vif)
+
+    # -- what is inside
+
+    def set_admin_password(self, instance: Any, new_pass: str) -> None:
+        with faults.operating(instance):
+            passwords.set_admin(self._runtime, instance, new_pass)
 
     # -- what it uses and what it wrote
 

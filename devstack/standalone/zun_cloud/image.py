@@ -121,6 +121,14 @@ def write(
     target.write_bytes(_tar((entry.member(), entry.data) for entry in members))
 
 
+#: What others have under this name; Debian's busybox has passwd only.
+CHPASSWD = r"""#!/bin/sh
+while IFS=: read -r user password; do
+    printf '%s\n%s\n' "$password" "$password" | passwd "$user" || exit 1
+done
+"""
+
+
 def busybox_entries(
     binary: pathlib.Path = pathlib.Path('/bin/busybox'), command: str = HELLO
 ) -> list[Entry]:
@@ -137,6 +145,7 @@ def busybox_entries(
     entries += [
         symlink('sbin', 'bin'),
         file('bin/hello', command, 0o755),
+        file('bin/chpasswd', CHPASSWD, 0o755),
         file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n'),
         file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
     ]
