@@ -271,6 +271,54 @@ While data flows to Glance, ``image_timeout`` says how long it may stand still.
 How much of the end of a server's output the console log returns, in bytes.
 """,
     ),
+    cfg.PortOpt(
+        'console_port',
+        default=6089,
+        help="""
+Port at which nova-serialproxy reaches the terminals of this host's servers, at
+``[serial_console] proxyclient_address``.
+
+One port for all servers. Who connects must show a secret that Nova passes to
+the proxy, but what is typed and shown passes unencrypted: it belongs in the
+network of the control plane. 0: any free port. Used only with
+``[serial_console] enabled``.
+""",
+    ),
+    cfg.StrOpt(
+        'console_shell',
+        default='/bin/sh',
+        help="""
+What the serial console runs in servers whose own process has no terminal.
+
+A program of the server's image with its arguments, quoted as for a shell:
+``/bin/sh -c "exec bash || exec sh"``. It runs as the container's user.
+""",
+    ),
+    cfg.IntOpt(
+        'console_idle_timeout',
+        default=3600,
+        min=0,
+        help="""
+Seconds without a byte in either direction after which a serial console is
+closed; 0: never.
+""",
+    ),
+    cfg.IntOpt(
+        'console_sessions_per_server',
+        default=8,
+        min=1,
+        help="""
+How many serial consoles one server may have open at a time.
+""",
+    ),
+    cfg.IntOpt(
+        'console_sessions',
+        default=128,
+        min=1,
+        help="""
+How many serial consoles may be open on this host at a time.
+""",
+    ),
     cfg.IntOpt(
         'log_max_size_mb',
         default=10,

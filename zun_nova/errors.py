@@ -34,7 +34,8 @@
     ├── TransferFailed           it could not be brought to another host (may be tried again)
     ├── ImageNotStored           Glance does not take an image (may be tried again)
     ├── VifError                 a port could not be wired to the server
-    └── SwitchUnavailable        the host's switch does not say which ports it has
+    ├── SwitchUnavailable        the host's switch does not say which ports it has
+    └── ConsoleUnavailable       nobody can reach the terminals of this host's servers
 
 ``zun_nova.virt.runtime`` maps what engines answer to these kinds;
 ``zun_nova.virt.faults`` maps these kinds to Nova's exceptions. Nothing else
@@ -185,3 +186,13 @@ class SwitchUnavailable(ZunNovaError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f'The virtual switch does not answer: {reason}')
+
+
+class ConsoleUnavailable(ZunNovaError):
+    """Nobody can reach the terminals of this host's servers.
+
+    :param address: where they should be reached.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f'Cannot offer serial consoles at {address}: {reason}')

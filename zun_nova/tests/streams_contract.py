@@ -17,6 +17,8 @@ The same tests run against the fake engine (unit) and real ones (functional).
 
 from __future__ import annotations
 
+from concurrent import futures
+import threading
 from typing import Any
 
 from zun_nova import errors
@@ -86,5 +88,92 @@ class Exec(runtime_contract.Case):
         self.assertEqual(0, self.run_in(name, 'true').exit_code)
 
 
-class Contract(Exec):
+class Terminals(runtime_contract.Case):
+    """Programs that people type to."""
+
+    def shell(self, **changes: Any) -> str:
+        """A container whose own process is a shell on a terminal."""
+        return self.started('sh', tty=True, **changes)
+
+    def opened(self, name: str, *argv: str) -> streams.Terminal:
+        """A terminal of its own process, or of another; closed in the end."""
+        terminal: streams.Terminal = (
+            self.runtime.exec_terminal(name, argv, 24, 80) if argv else self.runtime.attach(name))
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def until(self, terminal: streams.Terminal, wanted: bytes | None) -> bytes:
+        """All that is shown until it holds this; None: until the end."""
+        late = threading.Timer(60, terminal.close)
+        late.start()
+        seen = b''
+        try:
+            while wanted is None or wanted not in seen:
+                data = terminal.receive()
+                if not data:
+                    break
+                seen += data
+        finally:
+            late.cancel()
+        self.assertTrue(wanted is None or wanted in seen, seen)
+        return seen
+
+    def test_several_are_attached_at_once(self) -> None:
+        name = self.shell()
+        first, second = self.opened(name), self.opened(name)
+        for terminal in (first, second):   # an engine answers before it shows what others type
+            terminal.send(b'here\n')
+            self.until(terminal, b'here')
+        for typist in (first, second):
+            word = f'typed-{id(typist)}'.encode()
+            typist.send(word + b'\n')
+            self.until(first, word)
+            self.until(second, word)
+        first.close()
+        second.send(b'still-here\n')
+        self.until(second, b'still-here')
+
+    def test_the_terminal_ends_with_the_process(self) -> None:
+        name = self.shell()
+        attached, other = self.opened(name), self.opened(name, 'sh')
+        self.runtime.stop(name, 0)
+        self.until(attached, None)
+        self.until(other, None)
+        attached.send(b'x')
+        attached.resize(10, 10)
+        attached.close()
+
+    def test_who_cannot_be_attached_to(self) -> None:
+        self.assertRaises(errors.NotFound, self.runtime.attach, self.new_name())
+        self.assertRaises(errors.Unsupported, self.runtime.attach, self.started(*SLEEP))
+        name = self.created('sh', tty=True)
+        self.assertRaises(errors.Conflict, self.runtime.attach, name)
+        self.runtime.start(name)
+        self.runtime.pause(name)
+        self.assertRaises(errors.Conflict, self.runtime.attach, name)
+        self.assertRaises(errors.Conflict, self.runtime.exec_terminal, name, ['sh'], 24, 80)
+
+    def test_a_shell_beside_the_process(self) -> None:
+        terminal = self.opened(self.started(*SLEEP), 'sh')
+        terminal.send(b'some-words\n')
+        self.until(terminal, b'some-words')
+        terminal.resize(50, 132)
+
+    def test_closed_while_somebody_waits(self) -> None:
+        name = self.shell()
+        for terminal in (self.opened(name), self.opened(name, 'sleep', 'infinity')):
+            with futures.ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(self.until, terminal, None)
+                terminal.close()
+                waiting.result(60)
+                terminal.close()
+
+    def test_a_missing_program(self) -> None:
+        name = self.started(*SLEEP)
+        failure = self.assertRaises(
+            errors.StartFailed, lambda: self.opened(name, 'no-such-program').receive())
+        self.assertIn("'no-such-program' is not in the image", str(failure))
+
+
+class Contract(Exec, Terminals):
     """All of it."""

@@ -60,6 +60,7 @@ from zun_nova.virt import shelving
 from zun_nova.virt import snapshot
 from zun_nova.virt import spec
 from zun_nova.virt import states
+from zun_nova.virt.console import consoles
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
 
@@ -93,6 +94,7 @@ class ContainerDriver(driver.ComputeDriver):
         self._runtime = base.load(CONF)
         self._watcher: lifecycle.Watcher | None = None
         self._reconciler: reconcile.Reconciler | None = None
+        self._consoles = consoles.Consoles(self._runtime, CONF)
         self._assemble(CONF.host)
 
     def _assemble(self, host: str) -> None:
@@ -122,6 +124,8 @@ class ContainerDriver(driver.ComputeDriver):
         self._assemble(host)
         with faults.starting(CONF.zun_nova):
             engine = availability.wait(self._runtime, CONF.zun_nova.engine_start_timeout)
+            if CONF.serial_console.enabled:
+                self._consoles.start()
         LOG.info('Using %s %s (API %s), runtimes %s, storage driver %s', engine.name,
                  engine.version, engine.api_version, ', '.join(engine.runtimes),
                  engine.storage_driver)
@@ -179,6 +183,7 @@ class ContainerDriver(driver.ComputeDriver):
     def cleanup_host(self, host: str) -> None:
         """Nova ends; may be called again."""
         self.register_event_listener(None)
+        self._consoles.stop()
         self._end_reconciler()
 
     def get_host_ip_addr(self) -> str:
@@ -414,6 +419,10 @@ class ContainerDriver(driver.ComputeDriver):
     def set_admin_password(self, instance: Any, new_pass: str) -> None:
         with faults.operating(instance):
             passwords.set_admin(self._runtime, instance, new_pass)
+
+    def get_serial_console(self, context: Any, instance: Any) -> Any:
+        with faults.operating(instance):
+            return self._consoles.serial(instance)
 
     # -- what it uses and what it wrote
 

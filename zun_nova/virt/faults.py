@@ -55,6 +55,8 @@ def starting(options: Any) -> Iterator[None]:
         raise exception.HypervisorUnavailable(
             f'{ex}. Is the engine running, may this user use its socket, and is [zun_nova] '
             f'{_url(options)} right?') from ex
+    except errors.ConsoleUnavailable as ex:
+        raise exception.NovaException(str(ex)) from ex
 
 
 def _url(options: Any) -> str:

@@ -61,6 +61,7 @@ PORTS = {
     'ovn-sb': 22,
     'openflow': 23,
     'ssh': 24,
+    'console': 25,
     # No service: a registry of images that tests and users may run here.
     'registry': 30,
 }

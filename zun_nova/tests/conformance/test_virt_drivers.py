@@ -43,7 +43,10 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.GlanceFixture', nova_fixtures.GlanceFixture))
         self.set_up_engine()
+        driver.CONF.set_override('console_port', 0, group='zun_nova')
+        self.addCleanup(driver.CONF.clear_override, 'console_port', group='zun_nova')
         super().setUp()
+        self.addCleanup(self.connection.cleanup_host, 'myhostname')
         self.connection.init_host('myhostname')
 
     def set_up_engine(self) -> None:

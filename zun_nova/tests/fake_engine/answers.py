@@ -31,6 +31,9 @@ class Duplex(Protocol):
     def receive(self) -> bytes:
         """From the client; b'' at its end."""
 
+    def close(self) -> None:
+        """Cut it, also while another thread waits in it."""
+
 
 class Talk(Protocol):
     """What happens on it, until it returns; then it is closed."""

@@ -29,6 +29,7 @@ from typing import Any
 from zun_nova.tests.fake_engine import answers
 from zun_nova.tests.fake_engine import images
 from zun_nova.tests.fake_engine import program
+from zun_nova.tests.fake_engine import terminal
 
 NEVER = '0001-01-01T00:00:00Z'
 # What every image has.
@@ -68,6 +69,7 @@ class Container:
         self.put: dict[str, bytes] = {}
         self.mounts: list[dict[str, str]] = []
         self.play = program.Play()
+        self.terminal = terminal.Terminal(self.messages)
         self._condition = condition
         self._sandboxes = sandboxes
         self._run = 0
@@ -290,6 +292,7 @@ class Container:
         self.status, self.pid, self.exit_code = 'exited', 0, exit_code
         self.finished_at = _now()
         self.close_sandbox()
+        self.terminal.hang_up()
         self._happened('die', exitCode=str(exit_code))
         self._condition.notify_all()
 

@@ -83,6 +83,8 @@ class Engine:
                 ('POST', '/containers/(.+)/rename', self._rename),
                 ('POST', '/containers/(.+)/update', self._update),
                 ('POST', '/containers/(.+)/exec', self._create_exec),
+                ('POST', '/containers/(.+)/attach', self._attach),
+                ('POST', '/(containers|exec)/(.+)/resize', self._resize),
                 ('POST', '/exec/(.+)/start', self._start_exec),
                 ('GET', '/exec/(.+)/json', self._inspect_exec),
                 ('DELETE', '/containers/(.+)', self._remove),
@@ -210,6 +212,21 @@ class Engine:
         known = self.execs.find(exec_id)
         known.start()
         return answers.Answer(101, talk=known.talk)
+
+    def _attach(self, name: str, query: Query, body: bytes) -> answers.Answer:
+        known = self.find(name)
+        if known.status == 'paused':
+            raise answers.Refused(409, (
+                f'container {known.id} is paused, unpause the container before attach'))
+        return answers.Answer(101, talk=known.terminal.talk)
+
+    def _resize(self, kind: str, name: str, query: Query, body: bytes) -> answers.Answer:
+        size = int(query['h']), int(query['w'])
+        if kind == 'exec':
+            self.execs.find(name).size = size
+        else:
+            self.find(name).terminal.size = size
+        return answers.Answer(200)
 
     def _inspect_exec(self, exec_id: str, query: Query, body: bytes) -> answers.Answer:
         return answers.of_json(self.execs.find(exec_id).describe())

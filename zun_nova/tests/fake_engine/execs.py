@@ -50,6 +50,8 @@ class Exec:
         self.tty = bool(request.get('Tty'))
         self.stdin = b''
         self.pid = 0
+        #: Rows and columns.
+        self.size = (0, 0)
         self.exit_code: int | None = None
         self._wanted_code = exit_code
         self._ended = threading.Event()
@@ -64,6 +66,7 @@ class Exec:
 
     def talk(self, duplex: answers.Duplex) -> None:
         """Run, attached to a client; the process does not end with it."""
+        self.owner.terminal.others.append(duplex)
         name = self.argv[0].rpartition('/')[2]
         if name not in self.owner.image.programs:
             self._send(duplex, program.STDOUT, _NOT_FOUND.format(name).encode())

@@ -258,3 +258,8 @@ class _Duplex:
         self.send(b'')
         data: bytes = self._reader.read1(64 * 1024)
         return data
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.send(b'')
+            self._connection.shutdown(socket.SHUT_RDWR)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Further processes in Docker's containers.
+"""Further processes in Docker's containers, and terminals.
 
 https://docs.docker.com/engine/api/v1.41/#tag/Exec
 """
@@ -24,8 +24,12 @@ from collections.abc import Sequence
 import contextlib
 import re
 import selectors
+import socket
+import struct
+import threading
 import time
 from typing import Any
+from urllib import parse
 
 import h11
 from oslo_log import log as logging
@@ -42,6 +46,10 @@ LOG = logging.getLogger(__name__)
 #: What zun_nova.virt.runtime.sessions.kill does.
 Kill = Callable[[int, str], int]
 
+# What ends an attachment when it is typed, and is held back as long as it may be that. Docker's
+# own begins with ctrl-p, which shells use; there must be one, so it is what nobody types.
+_DETACH_KEYS = ','.join(['ctrl-^', 'ctrl-@'] * 4)
+_SEND_TIMEOUT = struct.pack('ll', 30, 0)   # seconds and microseconds, see socket(7)
 _CHUNK = 64 * 1024
 _PAUSE = 0.02
 # Engines say what kept a process from starting in the place of its output; the last is Podman.
@@ -84,13 +92,63 @@ class Streams(streams.Streams):
             raise
         return _result(operation, exit_code, output)
 
+    def attach(self, name: str) -> streams.Terminal:
+        operation = f'attach to container {name}'
+        container = self._container(name, operation)
+        config = container['Config']
+        if not (config['Tty'] and config.get('OpenStdin')):
+            raise errors.Unsupported(operation, 'it has no terminal')
+        if not container['State']['Running']:   # Docker would wait for its start
+            raise errors.Conflict(operation, 'it is not running')
+        path = f'/containers/{docker_client.quoted(container["Id"])}'
+        query = parse.urlencode({'stream': 1, 'stdin': 1, 'stdout': 1, 'stderr': 1,
+                                 'detachKeys': _DETACH_KEYS})
+        stream = self._hijack(f'{path}/attach?{query}', {}, operation, docker_errors.KINDS)
+        return _Terminal(stream, operation, lambda rows, columns: self._resize(
+            operation, lambda client: client.resize(container['Id'], rows, columns)))
+
+    def exec_terminal(self, name: str, argv: Sequence[str], rows: int, columns: int, *,
+                      user: str | None = None, env: Mapping[str, str] | None = None
+                      ) -> streams.Terminal:
+        operation = f'run {argv[0]} in container {name}'
+        container_id, exec_id = self._create_exec(
+            name, argv, operation, stdin=True, tty=True, user=user, environment=dict(env or {}),
+            detach_keys=_DETACH_KEYS)
+        terminal = _Terminal(
+            self._start_exec(exec_id, operation, tty=True), operation,
+            lambda rows, columns: self._resize(
+                operation, lambda client: client.exec_resize(exec_id, rows, columns)),
+            lambda: self._kill_exec(exec_id, container_id, operation))
+        try:
+            terminal.resize(rows, columns)
+        except BaseException:
+            terminal.close()
+            raise
+        return terminal
+
+    def _resize(self, operation: str, call: Callable[[Any], object]) -> None:
+        """What has ended is not there (404), not running (409) or fails in other ways (500)."""
+        try:
+            with self._engine.ask(f'resize the terminal to {operation}') as client:
+                call(client)
+        except (errors.EngineUnavailable, errors.EngineTimeout):
+            raise
+        except errors.EngineError as ex:
+            LOG.debug('%s', ex)
+
+    def _container(self, name: str, operation: str) -> Mapping[str, Any]:
+        """Docker's answer for the container of exactly this name."""
+        with self._engine.ask(operation) as client:
+            container: Mapping[str, Any] = client.inspect_container(name)
+        if container['Name'] != f'/{name}':
+            raise errors.NotFound(operation, f'there is only {container["Name"][1:]}')
+        return container
+
     def _create_exec(self, name: str, argv: Sequence[str], operation: str,
                      **options: Any) -> tuple[str, str]:
         """Returns the container's id and the exec's."""
+        container = self._container(name, operation)
         with self._engine.ask(operation) as client:
-            container: Mapping[str, Any] = client.inspect_container(name)
-            if container['Name'] != f'/{name}':
-                raise errors.NotFound(operation, f'there is only {container["Name"][1:]}')
             answer = client.exec_create(container['Id'], list(argv), **options)
             return container['Id'], answer['Id']
 
@@ -136,6 +194,55 @@ class Streams(streams.Streams):
             return   # with its container
         except (errors.EngineError, OSError) as ex:
             LOG.warning('Process of container %s may run on: %s', container_id, ex)
+
+
+class _Terminal(streams.Terminal):
+    """See streams.Terminal.
+
+    :param resize: called with rows and columns.
+    :param end: called once, after the stream was closed.
+    """
+
+    def __init__(self, stream: hijack.Stream, operation: str, resize: Callable[[int, int], None],
+                 end: Callable[[], None] = lambda: None) -> None:
+        self._stream = stream
+        self._operation = operation
+        self._resize = resize
+        self._end = end
+        self._closing = threading.Lock()
+        self._closed = False
+        self._silent = True
+        stream.socket.settimeout(None)   # people think for as long as they like
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
+
+    def receive(self) -> bytes:
+        try:
+            data = self._stream.receive()
+        except OSError:   # closed, by us or by an engine that ended
+            return b''
+        if self._silent and _NOT_STARTED.match(data):
+            raise errors.StartFailed(self._operation, docker_errors.plain(data.decode()))
+        self._silent = False
+        return data
+
+    def send(self, data: bytes) -> None:
+        try:
+            self._stream.socket.sendall(data)
+        except BlockingIOError:
+            raise errors.EngineTimeout(
+                self._operation, 'what runs in this terminal takes no input') from None
+        except OSError:
+            pass   # likewise
+
+    def resize(self, rows: int, columns: int) -> None:
+        self._resize(rows, columns)
+
+    def close(self) -> None:
+        with self._closing:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._stream.close()
+            self._end()
 
 
 class _Output:

@@ -37,6 +37,30 @@ class DockerStreamsTest(streams_contract.Contract, docker_case.DockerTest):
             name, 'sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o "sleep 432[1]"'
         ).stdout)
 
+    def test_a_terminal_that_is_left_is_killed_with_its_children(self):
+        name = self.started(*runtime_contract.SLEEP)
+        terminal = self.opened(name, 'sh')
+        terminal.send(b'sleep 4322 & echo $((6*7))-started; sleep 4322\n')
+        self.until(terminal, b'42-started')
+        terminal.close()
+        self.assertEqual(b'', self.run_in(
+            name, 'sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o "sleep 432[2]"'
+        ).stdout)
+
+    def test_sizes(self):
+        name = self.shell()
+        for terminal in (self.opened(name), self.opened(name, 'sh')):
+            terminal.resize(51, 133)
+            terminal.send(b'stty size\n')
+            self.until(terminal, b'51 133')
+
+    def test_who_does_not_look_holds_up_and_loses_nothing(self):
+        terminal = self.opened(self.started(*runtime_contract.SLEEP), 'sh')
+        terminal.send(b'stty -onlcr; seq 1 1000000; echo the-$((6*7))-end\n')
+        self.run_in(self.started(*runtime_contract.SLEEP), 'true')
+        seen = self.until(terminal, b'the-42-end')
+        self.assertIn(b''.join(b'%d\n' % number for number in range(1, 1000001)), seen)
+
     def test_user_and_environment(self):
         name = self.started(*runtime_contract.SLEEP)
         result = self.run_in(

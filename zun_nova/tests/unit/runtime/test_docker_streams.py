@@ -66,6 +66,24 @@ class ExecTest(Case):
         self.fake.fail_next('POST', '/exec/.*/start', close=True)
         self.assertRaises(errors.EngineUnavailable, self._run, 'true')
 
+    def test_a_terminal_that_is_left_is_killed(self):
+        terminal = self.runtime.exec_terminal(self.name, ['sleep', 'infinity'], 30, 90)
+        known = self._last()
+        self.assertEqual((True, (30, 90)), (known.request['Tty'], known.size))
+        self.assertTrue(known.running)
+        terminal.close()
+        self.assertEqual((False, 137), (known.running, known.exit_code))
+
+    def test_sizes(self):
+        name = self.started('sh', tty=True)
+        terminal = self.runtime.attach(name)
+        self.addCleanup(terminal.close)
+        terminal.resize(50, 132)
+        self.assertEqual((50, 132), self.fake.containers[name].terminal.size)
+        self.fake.fail_next('POST', '/containers/.*/resize', status=500, message='words')
+        terminal.resize(1, 2)   # such as at its end
+        self.assertEqual((50, 132), self.fake.containers[name].terminal.size)
+
     def _run(self, *argv, **options):
         return self.runtime.exec_run(
             self.name, argv, **({'timeout': 30, 'max_output': 1000} | options))

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import concurrent.futures
 import contextlib
 import errno
+import socket
 from typing import Any
 from unittest import mock
 import uuid
@@ -226,6 +227,32 @@ class RebuildTest(DriverCase):
             side_effect=exception.InstanceNotFound(instance_id=server.uuid)))
         self.assertRaises(exception.InstanceNotFound, self.spawn, server)
         self.assertEqual(before, set(self.engine.containers))
+class ConsoleTest(DriverCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.flags(enabled=True, group='serial_console')
+        driver.CONF.set_override('console_port', 0, group='zun_nova')
+        self.addCleanup(driver.CONF.clear_override, 'console_port', group='zun_nova')
+
+    def test_asked_for_again_it_is_at_the_same_port(self) -> None:
+        made = self.new_driver('compute1')
+        self.addCleanup(made.cleanup_host, 'compute1')
+        instance = self.instance()
+        self.assertRaises(
+            exception.InstanceNotFound, made.get_serial_console, self.context, instance)
+        self.spawn(instance)
+        first, second = (made.get_serial_console(self.context, instance) for _ in range(2))
+        self.assertEqual((first.host, first.port), (second.host, second.port))
+        self.assertTrue(second.internal_access_path.startswith(f'/console/{instance.uuid}/'))
+
+    def test_a_port_that_is_taken_ends_the_service(self) -> None:
+        with contextlib.closing(socket.create_server(('127.0.0.1', 0))) as taken:
+            driver.CONF.set_override(
+                'console_port', taken.getsockname()[1], group='zun_nova')
+            failure = self.assertRaises(
+                exception.NovaException, self.new_driver, 'compute1')
+        self.assertIn('Cannot offer serial consoles at 127.0.0.1', str(failure))
 
 
 class SpawnTest(DriverCase):
