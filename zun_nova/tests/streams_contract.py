@@ -29,14 +29,45 @@ MIB = runtime_contract.MIB
 SLEEP = runtime_contract.SLEEP
 
 
-class Exec(runtime_contract.Case):
-    """Programs that run until they end."""
+class Case(runtime_contract.Case):
+    """Helpers."""
 
     def run_in(self, name: str, *argv: str, **options: Any) -> streams.ExecResult:
         """Run it with more time and space than it needs."""
         result: streams.ExecResult = self.runtime.exec_run(
             name, argv, **({'timeout': 60, 'max_output': MIB} | options))
         return result
+
+    def shell(self, **changes: Any) -> str:
+        """A container whose own process is a shell on a terminal."""
+        return self.started('sh', tty=True, **changes)
+
+    def opened(self, name: str, *argv: str) -> streams.Terminal:
+        """A terminal of its own process, or of another; closed in the end."""
+        terminal: streams.Terminal = (
+            self.runtime.exec_terminal(name, argv, 24, 80) if argv else self.runtime.attach(name))
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def until(self, terminal: streams.Terminal, wanted: bytes | None) -> bytes:
+        """All that is shown until it holds this; None: until the end."""
+        late = threading.Timer(60, terminal.close)
+        late.start()
+        seen = b''
+        try:
+            while wanted is None or wanted not in seen:
+                data = terminal.receive()
+                if not data:
+                    break
+                seen += data
+        finally:
+            late.cancel()
+        self.assertTrue(wanted is None or wanted in seen, seen)
+        return seen
+
+
+class Exec(Case):
+    """Programs that run until they end."""
 
     def test_both_outputs_and_the_exit_code(self) -> None:
         name = self.started(*SLEEP)
@@ -88,35 +119,8 @@ class Exec(runtime_contract.Case):
         self.assertEqual(0, self.run_in(name, 'true').exit_code)
 
 
-class Terminals(runtime_contract.Case):
+class Terminals(Case):
     """Programs that people type to."""
-
-    def shell(self, **changes: Any) -> str:
-        """A container whose own process is a shell on a terminal."""
-        return self.started('sh', tty=True, **changes)
-
-    def opened(self, name: str, *argv: str) -> streams.Terminal:
-        """A terminal of its own process, or of another; closed in the end."""
-        terminal: streams.Terminal = (
-            self.runtime.exec_terminal(name, argv, 24, 80) if argv else self.runtime.attach(name))
-        self.addCleanup(terminal.close)
-        return terminal
-
-    def until(self, terminal: streams.Terminal, wanted: bytes | None) -> bytes:
-        """All that is shown until it holds this; None: until the end."""
-        late = threading.Timer(60, terminal.close)
-        late.start()
-        seen = b''
-        try:
-            while wanted is None or wanted not in seen:
-                data = terminal.receive()
-                if not data:
-                    break
-                seen += data
-        finally:
-            late.cancel()
-        self.assertTrue(wanted is None or wanted in seen, seen)
-        return seen
 
     def test_several_are_attached_at_once(self) -> None:
         name = self.shell()

@@ -107,9 +107,9 @@ def send_announcements(nic: Mapping[str, Any], netns_path: str) -> None:
 
 
 @_entrypoint
-def kill_session(leader: int, container_id: str) -> int:
+def kill_session(pid: int, container_id: str) -> int:
     """See :func:`zun_nova.virt.runtime.sessions.kill`."""
-    return sessions.kill(leader, container_id)
+    return sessions.kill(pid, container_id)
 
 
 @_entrypoint

@@ -84,9 +84,9 @@ class Streams(streams.Streams):
                         output.feed(channel, data)
             exit_code = self._exit_code(exec_id, operation, deadline)
         except _Late:
-            self._kill_exec(exec_id, container_id, operation)
-            raise errors.EngineTimeout(
-                operation, f'it did not end within {timeout:g} s and was killed') from None
+            killed = self._kill_exec(exec_id, container_id, operation)
+            raise errors.EngineTimeout(operation, f'it did not end within {timeout:g} s and ' + (
+                'was killed' if killed else 'may run on')) from None
         except BaseException:
             self._kill_exec(exec_id, container_id, operation)
             raise
@@ -184,16 +184,21 @@ class Streams(streams.Streams):
             state: Mapping[str, Any] = client.exec_inspect(exec_id)
             return state
 
-    def _kill_exec(self, exec_id: str, container_id: str, operation: str) -> None:
-        """Kill it if it runs; raises nothing, for what went wrong before is what matters."""
+    def _kill_exec(self, exec_id: str, container_id: str, operation: str) -> bool:
+        """Kill it if it runs; raises nothing, for what went wrong before is what matters.
+
+        :returns: False where it may run on, as in a sandbox.
+        """
         try:
             state = self._exec_state(exec_id, operation)
-            if state['Running'] and state['Pid']:
-                self._kill_session(state['Pid'], container_id)
+            if not state['Running'] or self._kill_session(state['Pid'], container_id):
+                return True
+            LOG.warning('Process of container %s may run on: it is out of reach', container_id)
         except errors.NotFound:
-            return   # with its container
+            return True   # gone with its container
         except (errors.EngineError, OSError) as ex:
             LOG.warning('Process of container %s may run on: %s', container_id, ex)
+        return False
 
 
 class _Terminal(streams.Terminal):
@@ -204,7 +209,7 @@ class _Terminal(streams.Terminal):
     """
 
     def __init__(self, stream: hijack.Stream, operation: str, resize: Callable[[int, int], None],
-                 end: Callable[[], None] = lambda: None) -> None:
+                 end: Callable[[], object] = lambda: None) -> None:
         self._stream = stream
         self._operation = operation
         self._resize = resize

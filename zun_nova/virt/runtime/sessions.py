@@ -27,42 +27,45 @@ import signal
 _ROUNDS = 20
 
 
-def kill(leader: int, container_id: str, proc: pathlib.Path = pathlib.Path('/proc')) -> int:
-    """Kill a process that leads a session, and all others of that session.
+def kill(pid: int, container_id: str, proc: pathlib.Path = pathlib.Path('/proc')) -> int:
+    """Kill a process and all others of its session.
 
-    OCI runtimes make each process they add to a container such a leader. What left the session
-    by itself (a daemon) is not looked for. May be called again.
+    OCI runtimes give each process they add to a container a session of its own, which it leads
+    (runc) or is in (crun). What left it by itself (a daemon) is not looked for. May be called
+    again; a leader may have ended before.
 
-    :param leader: in the pid namespace of this process.
+    :param pid: in the pid namespace of this process.
     :param container_id: only processes in control groups of this container are killed.
-    :returns: how many were killed.
+    :returns: how many were killed; 0 also where the process is a stand-in for one in a sandbox.
     """
+    session = _session_of(proc / str(pid)) if _is_in(pid, container_id, proc) else None
+    session = session or pid
     killed: set[int] = set()
     for _ in range(_ROUNDS):   # while one is killed another may be born
-        found = {pid for pid in _session(leader, proc) if _is_in(pid, container_id, proc)}
+        found = {each for each in _session(session, proc) if _is_in(each, container_id, proc)}
         if found <= killed:
             break
-        for pid in found:
-            _kill(pid, leader, container_id, proc)
+        for each in found:
+            _kill(each, session, container_id, proc)
         killed |= found
     return len(killed)
 
 
-def _kill(pid: int, leader: int, container_id: str, proc: pathlib.Path) -> None:
+def _kill(pid: int, session: int, container_id: str, proc: pathlib.Path) -> None:
     """Kill it if it is, once it cannot become another, still the one that was meant."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
-            if pid in _session(leader, proc) and _is_in(pid, container_id, proc):
+            if pid in _session(session, proc) and _is_in(pid, container_id, proc):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
 
 
-def _session(leader: int, proc: pathlib.Path) -> set[int]:
-    """The living processes of the session, the leader among them."""
+def _session(session: int, proc: pathlib.Path) -> set[int]:
+    """The living processes of the session."""
     return {int(directory.name) for directory in proc.glob('[0-9]*')
-            if _session_of(directory) == leader}
+            if _session_of(directory) == session}
 
 
 def _session_of(directory: pathlib.Path) -> int | None:

@@ -56,6 +56,12 @@ class KillTest(testtools.TestCase):
         sessions.kill(self.leader.pid, self.group)
         self.assertFalse(self._lives(self.child))
 
+    def test_who_is_in_it_without_leading_it(self):
+        """As crun makes them."""
+        sessions.kill(self.child, self.group)
+        self.assertFalse(self._lives(self.leader.pid))
+        self.assertFalse(self._lives(self.child))
+
     def test_nothing_of_another_container(self):
         self.assertEqual(0, sessions.kill(self.leader.pid, 'f' * 64))
         self.assertIsNone(self.leader.poll())
