@@ -60,6 +60,7 @@ from zun_nova.virt import shelving
 from zun_nova.virt import snapshot
 from zun_nova.virt import spec
 from zun_nova.virt import states
+from zun_nova.virt import suspend
 from zun_nova.virt.console import consoles
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
@@ -392,6 +393,9 @@ class ContainerDriver(driver.ComputeDriver):
     def unpause(self, instance: Any) -> None:
         with faults.operating(instance):
             self._runtime.unpause(identity.container_name(instance))
+
+    def suspend(self, context: Any, instance: Any) -> None:
+        suspend.refuse(instance)
 
     # -- network
 
