@@ -47,12 +47,15 @@ class Interfaces:
 
         :raises errors.NotFound: the server has no container.
         :raises errors.VifError: a port cannot be wired.
+        :raises errors.Unsupported: what runs in the server would not see it.
         """
         with locks.wiring(instance), contextlib.ExitStack() as on_failure:
             container = self._runtime.inspect(identity.container_name(instance))
+            stopped = container.state not in (base.State.RUNNING, base.State.PAUSED)
+            if not stopped:
+                self._refuse_hotplug(container)
             network_info = [*_others(instance, vif), vif]
             on_failure.callback(self._take_back, instance, vif)
-            stopped = container.state not in (base.State.RUNNING, base.State.PAUSED)
             self._networks.open(instance, network_info if stopped else [vif])
             self._networks.announce(instance, [vif])
             devices.record(context, instance, network_info)
@@ -68,6 +71,11 @@ class Interfaces:
         with locks.wiring(instance):
             plug.unplug_all(instance, [vif])
             devices.record(context, instance, _others(instance, vif))
+
+    def _refuse_hotplug(self, container: base.ContainerInfo) -> None:
+        reason = self._runtime.info().oci_runtime(container.runtime).no_hotplug
+        if reason:
+            raise errors.Unsupported('attach a port to a running server', reason)
 
     def _take_back(self, instance: Any, vif: Any) -> None:
         try:

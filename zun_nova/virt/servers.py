@@ -93,7 +93,9 @@ class Servers:
                     f'flavor extra spec {flavor_config.DEVICES}',
                     f'the host has no {device.path}; keep the flavor to hosts that have it')
         runtime = power.runtime or self._default.runtime
-        if runtime is None or runtime in (known := self._runtime.info().runtimes):
+        engine = self._runtime.info()
+        if runtime is None or runtime in (known := engine.runtimes):
+            self._check_pids(power.pids_limit, engine.oci_runtime(runtime).least_pids)
             return
         reason = f'the engine has no OCI runtime {runtime!r}, only {", ".join(known)}'
         trait = f'trait:{resources.runtime_trait(runtime)}'
@@ -102,6 +104,13 @@ class Servers:
         raise errors.InvalidSpec(
             f'flavor extra spec {flavor_config.RUNTIME}',
             f'{reason}; install it, or set {trait}=required')
+
+    def _check_pids(self, wanted: int | None, least: int) -> None:
+        """Or a sandbox would end without a word when it starts."""
+        if (wanted or self._default.pids_limit) < least:
+            raise errors.InvalidSpec(
+                f'flavor extra spec {flavor_config.PIDS_LIMIT}',
+                f'the sandbox of its OCI runtime has threads of its own and needs {least}')
 
     def create(self, context: Any, instance: Any, image_meta: Any, network_info: Any,
                given: guest.Given, power_on: bool) -> None:

@@ -34,7 +34,7 @@ PACKAGES = (
     'busybox-static', 'containerd', 'crun', 'docker-registry', 'docker.io', 'ethtool', 'haproxy',
     'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openssh-client',
     'openssh-server', 'openvswitch-switch',
-    'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc',
+    'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc', 'runsc',
 )
 # What Neutron's agents run.
 FOR_AGENTS = (

@@ -133,7 +133,8 @@ def _host_files(settings: cloud_settings.Settings) -> list[Output]:
 def _engine_files(host: hosts.Host) -> list[Output]:
     if host.engine == 'docker':
         return [Output('containerd.toml', host.etc / 'containerd.toml', host),
-                Output('docker.json', host.etc / 'docker.json', host)]
+                Output('docker.json', host.etc / 'docker.json', host),
+                Output('crun.sh', host.etc / 'crun', host, 0o700)]
     return [Output('containers.conf', host.etc / 'containers.conf', host),
             Output('podman.sh', host.etc / 'podman.sh', host, 0o700),
             Output('crun.sh', host.etc / 'crun', host, 0o700)]

@@ -34,6 +34,7 @@ from typing import Any
 import stevedore.driver
 
 from zun_nova.virt import spec as container_spec
+from zun_nova.virt.runtime import oci
 
 NAMESPACE = 'zun_nova.runtimes'
 
@@ -84,6 +85,12 @@ class EngineInfo:
     disk_device: str | None = None
     #: Root in containers is nobody on the host.
     remaps_users: bool = False
+    #: What is special about its OCI runtimes, by their names; those left out are as runc.
+    special: Mapping[str, oci.OciRuntime] = dataclasses.field(default_factory=dict)
+
+    def oci_runtime(self, name: str | None) -> oci.OciRuntime:
+        """What can be done with containers of this runtime; None: of the default one."""
+        return self.special.get(name or self.default_runtime, oci.OciRuntime())
 
 
 class State(enum.Enum):
@@ -140,6 +147,8 @@ class ContainerInfo:
     stop_timeout: int | None = None
     #: Where it sees volumes that its image wants; what is in them is in no layer.
     volumes: tuple[str, ...] = ()
+    #: The OCI runtime, one of EngineInfo.runtimes; None where the engine does not say.
+    runtime: str | None = None
 
 
 class Runtime(abc.ABC):

@@ -19,6 +19,7 @@ from typing import Any
 
 from zun_nova.virt import block_device
 from zun_nova.virt.runtime import base
+from zun_nova.virt.runtime import oci
 
 _STATES = {
     'created': base.State.CREATED,
@@ -33,8 +34,6 @@ _STATES = {
 
 # Docker lists containerd's shims among the runtimes; they are no choice of their own.
 _SHIM_PREFIX = 'io.containerd.'
-# Their sandbox is sized when it starts.
-_FIXED_SIZE_RUNTIMES = ('runsc', 'kata')
 _QUOTA_DRIVERS = ('btrfs', 'zfs')
 # Mount options of XFS.
 _PROJECT_QUOTA = {'pquota', 'prjquota'}
@@ -72,6 +71,7 @@ def container(answer: Mapping[str, Any]) -> base.ContainerInfo:
         stop_timeout=answer['Config'].get('StopTimeout'),
         volumes=tuple(sorted(mount['Destination'] for mount in answer.get('Mounts') or ()
                              if mount.get('Type') == 'volume')),
+        runtime=answer.get('HostConfig', {}).get('Runtime') or None,
     )
 
 
@@ -89,6 +89,7 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
     :param mountinfo: content of /proc/self/mountinfo where the engine keeps its data.
     """
     default_runtime = answer['DefaultRuntime']
+    special = _special(answer['Runtimes'])
     mount = block_device.mount_of(answer['DockerRootDir'], mountinfo)
     return base.EngineInfo(
         name='docker',
@@ -104,12 +105,27 @@ def info(answer: Mapping[str, Any], api_version: str, mountinfo: str) -> base.En
         default_runtime=default_runtime,
         live_restore=answer['LiveRestoreEnabled'],
         capabilities=base.Capabilities(
-            update_limits=not default_runtime.startswith(_FIXED_SIZE_RUNTIMES),
+            update_limits=oci_runtime(
+                default_runtime, answer['Runtimes'].get(default_runtime) or {}).update_limits,
             disk_quota=_disk_quota(answer, mount),
             cdi=bool(answer.get('CDISpecDirs')),
         ),
         remaps_users=_USERNS in (answer.get('SecurityOptions') or ()),
+        special=special,
     )
+
+
+def oci_runtime(name: str, said: Mapping[str, Any]) -> oci.OciRuntime:
+    """One of /info's runtimes; one of containerd's shims has a type and no path."""
+    return oci.of(name, said.get('path') or said.get('runtimeType') or '',
+                  said.get('runtimeArgs') or ())
+
+
+def _special(runtimes: Mapping[str, Any]) -> dict[str, oci.OciRuntime]:
+    """Those that are not as runc."""
+    known = {name: oci_runtime(name, said) for name, said in runtimes.items()
+             if not name.startswith(_SHIM_PREFIX)}
+    return {name: each for name, each in known.items() if each != oci.OciRuntime()}
 
 
 def _disk_quota(answer: Mapping[str, Any], mount: block_device.Mount) -> bool:

@@ -448,6 +448,20 @@ class SpawnFailureTest(DriverCase):
         self.assertIn("no OCI runtime 'kata', only runc", str(ex))
         self.assertIn('trait:CUSTOM_CONTAINER_RUNTIME_KATA=required', str(ex))
 
+    def test_too_few_processes_for_a_sandbox(self) -> None:
+        self.engine.engine.info['Runtimes']['runsc'] = {'path': '/usr/bin/runsc'}
+        instance = self.instance()
+        for pids, refused in ((20, True), (128, False)):
+            instance.flavor.extra_specs = {
+                'container:runtime': 'runsc', 'container:pids_limit': str(pids)}
+            if refused:
+                ex = self.assertRaises(
+                    exception.InstanceUnacceptable, self.driver.prepare_for_spawn, instance)
+                self.assertIn('container:pids_limit', str(ex))
+                self.assertIn('needs 128', str(ex))
+            else:
+                self.driver.prepare_for_spawn(instance)
+
     def test_unknown_runtime_that_another_host_must_have(self) -> None:
         instance = self.instance()
         instance.flavor.extra_specs = {

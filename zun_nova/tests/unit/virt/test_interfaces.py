@@ -61,6 +61,16 @@ class InterfacesTest(test_driver.DriverCase):
             self.assertEqual(self.devices_before, set(self.wiring.wired))
             self.assertEqual(1, len(self.wiring.switch))
 
+    def test_not_to_what_would_not_see_it(self) -> None:
+        container = self.engine.containers[identity.container_name(self.server)]
+        container.host_config['Runtime'] = 'sandboxed'
+        self.engine.engine.info['Runtimes']['sandboxed'] = {'path': '/usr/bin/runsc'}
+        failure = self.assertRaises(exception.NovaException, self.attach)
+        self.assertIn('sees interfaces only when it starts', str(failure))
+        self.assertEqual(self.devices_before, set(self.wiring.wired))
+        self.driver.power_off(self.server)
+        self.attach()
+
     def test_others_are_wired_first(self) -> None:
         self.driver.power_off(self.server)
         self.wiring.wired.clear()
