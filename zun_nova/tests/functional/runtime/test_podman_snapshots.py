@@ -23,5 +23,5 @@ class PodmanSnapshotsTest(snapshots_contract.Snapshots, podman_case.PodmanTest):
     pass
 
 
-class PodmanStreamsTest(streams_contract.Contract, podman_case.PodmanTest):
+class PodmanStreamsTest(streams_contract.Exec, podman_case.PodmanTest):
     pass
