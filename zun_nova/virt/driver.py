@@ -158,8 +158,7 @@ class ContainerDriver(driver.ComputeDriver):
             self._runtime, self._networks, self._drives, self._migrations, self._host,
             CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
-        with faults.reporting():
-            self._snapshots.clean()
+        self._snapshots.clean_at_start()
         shelving.release(instances)
         # Here, so that Nova's first look at the host, which tells Placement, comes after it.
         self._status.engine_found()

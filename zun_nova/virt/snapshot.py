@@ -111,6 +111,13 @@ class Snapshots:
                     LOG.info('Removing what is left of a snapshot: %s', image.reference)
                     self._remove(image.reference)
 
+    def clean_at_start(self) -> None:
+        """The same, but an engine that fails does not keep Nova from starting."""
+        try:
+            self.clean()
+        except errors.EngineError as ex:
+            LOG.warning('What snapshots have left stays until images are cleaned: %s', ex)
+
     def _capable(self) -> snapshots.Snapshots:
         if not isinstance(self._engine, snapshots.Snapshots):
             raise NotImplementedError('the container engine of this host makes no images')

@@ -172,6 +172,12 @@ class CleanTest(SnapshotCase):
         self.addCleanup(self.driver.cleanup_host, 'compute1')
         self.assertIsNone(self.runtime.image_id(self.name))
 
+    def test_engine_that_fails_keeps_nova_from_nothing(self) -> None:
+        self.engine.fail_next('GET', '/images/json', status=500, message='busy')
+        self.mine.clean_at_start()
+        self.mine.clean_at_start()
+        self.assertIsNone(self.runtime.image_id(self.name))
+
     def test_by_the_cleaning_of_images(self) -> None:
         self.driver.manage_image_cache(self.context, [])
         self.assertIsNone(self.runtime.image_id(self.name))
