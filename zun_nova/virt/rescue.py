@@ -179,8 +179,17 @@ class Rescues:
         if self._exists(aside):
             self._runtime.remove(name)
             self._roots.unmount(uuid)
-            self._runtime.rename(aside, name)
+            self._take_name(name, aside)
         self._roots.release(uuid)
+
+    def _take_name(self, name: str, aside: str) -> None:
+        try:
+            self._runtime.rename(aside, name)
+        except errors.Conflict:
+            # The engine was still making the container that a nova-compute wanted before
+            # it was killed.
+            self._runtime.remove(name)
+            self._runtime.rename(aside, name)
 
     def _undo(self, instance: Any, network_info: Any) -> None:
         try:

@@ -17,7 +17,7 @@ line: JSON both. Each command is done by a new driver in a process of its own,
 forked from this one, which has imported everything, started no thread and
 connected to nothing: a quick way to a new nova-compute.
 
-Commands: ``spawn``, ``snapshot``, ``clean``, ``destroy``, ``recover``; see :class:`_Child`. With
+Commands: the methods of :class:`_Child`. With
 ``kill_at`` the child kills itself before its n-th step. A step is whatever
 changes something outside of the process: a request to the engine, before it
 is sent and again before it is answered, a piece of the image, a privileged
@@ -45,6 +45,8 @@ from typing import TextIO
 
 from nova import context as nova_context
 from nova import objects
+from nova.compute import task_states
+from nova.compute import vm_states
 from nova.tests.unit import fake_instance
 from nova.virt import fake
 import os_vif
@@ -57,10 +59,14 @@ from zun_nova.tests.unit.vif import fakes
 from zun_nova.vif import privileged
 from zun_nova.vif import switch
 from zun_nova.virt import driver
+from zun_nova.virt import exits
+from zun_nova.virt import privileged as virt_privileged
 from zun_nova.virt import reconcile
+from zun_nova.virt import rescue_root
 
 HOST = 'killed'
 IMAGE_ID = 'cedef40a-ed67-4d10-800e-17455edce175'
+RESCUE_IMAGE_ID = 'cedef40a-ed67-4d10-800e-17455edce176'
 CONF = driver.CONF
 
 #: Read-only with a file: the longest way to a container.
@@ -121,6 +127,10 @@ class _Steps:
         for name in ('create_ovs_vif_port', 'delete_ovs_vif_port', 'update_ovs_vif_port'):
             self.watch(ovsdb_lib.BaseOVS, name)
         self.watch(switch, 'remove')
+        for name in ('mount_overlay', 'unmount'):
+            self.watch(virt_privileged, name)
+        for name in ('note', 'release'):
+            self.watch(rescue_root.RescueRoots, name)
 
 
 def _request(request: Any) -> str | None:
@@ -152,16 +162,13 @@ class _Child:
             port_id=server['port'], mac=server['mac'])]
         self._set_record(record)
         driver.images.glance.API = lambda: types.SimpleNamespace(
-            download=self._download, update=self._update,
-            get=lambda *_args: {'properties': {}})
+            download=self._download, update=self._update, get=_image)
         self._driver = driver.ContainerDriver(fake.FakeVirtAPI())
         self._driver.init_host(HOST)
         self._steps.watch_all()
 
     def spawn(self) -> None:
-        meta = objects.ImageMeta.from_dict({
-            'id': IMAGE_ID, 'checksum': 'c0ffee', 'container_format': 'docker',
-            'disk_format': 'raw', 'properties': {}})
+        meta = objects.ImageMeta.from_dict(_image(None, IMAGE_ID))
         self._driver.spawn(self._context, self._instance, meta, [], None, {},
                            network_info=self._network_info)
 
@@ -175,6 +182,45 @@ class _Child:
     def destroy(self) -> None:
         """As Nova does for a server that its owner deletes."""
         self._driver.destroy(self._context, self._instance, self._network_info)
+
+    def rebuild(self) -> None:
+        """As Nova does where drivers leave it to it."""
+        self._instance.host = HOST
+        self._instance.task_state = task_states.REBUILDING
+        self._driver.power_off(self._instance)
+        self.destroy()
+        self._instance.task_state = task_states.REBUILD_SPAWNING
+        self.spawn()
+
+    def rescue(self) -> None:
+        """As Nova does, which stops the server before."""
+        self._instance.vm_state = vm_states.ACTIVE
+        self._driver.power_off(self._instance)
+        self._driver.rescue(self._context, self._instance, self._network_info,
+                            objects.ImageMeta(id=RESCUE_IMAGE_ID), None, None, None)
+
+    def unrescue(self) -> None:
+        self._set_network_info()
+        self._driver.unrescue(self._context, self._instance)
+
+    def finish_rescue(self) -> None:
+        """As the next nova-compute does, with one that was cut short."""
+        self._finish(vm_states.ACTIVE, task_states.RESCUING)
+
+    def finish_unrescue(self) -> None:
+        self._finish(vm_states.RESCUED, task_states.UNRESCUING)
+
+    def _finish(self, vm_state: str, task_state: str) -> None:
+        self._set_network_info()
+        _stub(objects.Instance, 'save', None)
+        _stub(exits, 'record', None)
+        self._instance.vm_state, self._instance.task_state = vm_state, task_state
+        self._driver._rescues.recover(self._instance)
+        if (self._instance.vm_state, self._instance.task_state) != (vm_states.ACTIVE, None):
+            raise AssertionError(self._instance)
+
+    def _set_network_info(self) -> None:
+        _stub(objects.Instance, 'get_network_info', self._network_info)
 
     def recover(self) -> None:
         """As Nova does next, with what was left by one that was killed.
@@ -232,6 +278,12 @@ class _Child:
             yield data[start:start + size]
 
 
+def _image(_context: Any, image_id: str) -> dict[str, Any]:
+    properties = {} if image_id == IMAGE_ID else {'os_command_line': 'sleep infinity'}
+    return {'id': image_id, 'checksum': 'c0ffee', 'container_format': 'docker',
+            'disk_format': 'raw', 'properties': properties}
+
+
 def _stub(owner: Any, name: str, result: Any) -> None:
     setattr(owner, name, lambda *args, **kwargs: result)
 
@@ -271,7 +323,7 @@ def main(docker_url: str, ovsdb: str, directory: str) -> None:
     CONF.set_override('docker_url', docker_url, group='zun_nova')
     CONF.set_override('ovsdb_connection', ovsdb, group='os_vif_ovs')
     CONF.set_override('instances_path', directory)
-    for context in (privileged.context, ovs_privsep.vif_plug):
+    for context in (privileged.context, virt_privileged.context, ovs_privsep.vif_plug):
         context.set_client_mode(False)
     for line in sys.stdin:
         print(json.dumps(_in_child(json.loads(line))), flush=True)

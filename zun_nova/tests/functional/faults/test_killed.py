@@ -37,6 +37,7 @@ from zun_nova.tests import images
 from zun_nova.tests.functional import engine
 from zun_nova.tests.functional.faults import killed
 from zun_nova.tests.functional.vif import hosts
+from zun_nova.virt import rescue_root
 
 _SKIP = hosts.missing() or images.why_no_busybox()
 TIMEOUT = 180
@@ -67,7 +68,9 @@ class TestKilled(unittest.TestCase):
         self.client = self.engine.client()
         self.addCleanup(self.engine.clean)
         self.instances = self.directory / 'instances'
-        self.instances.mkdir(exist_ok=True)
+        # What is kept for all servers, whether any was ever rescued.
+        (self.instances / 'zun_nova' / rescue_root.DIRECTORY / killed.HOST).mkdir(
+            parents=True, exist_ok=True)
         self.program = subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-m', killed.__name__, self.engine.url,
              'tcp:127.0.0.1:6640', str(self.instances)],
@@ -194,3 +197,75 @@ class TestKilled(unittest.TestCase):
                 break
         self.assertEqual(0, answer['end'], what)
         self.assertGreater(number, 8)
+
+    def containers(self) -> set[str]:
+        return {row['Id'] for row in self.client.containers(all=True)}
+
+    def container(self, server: dict[str, str]) -> tuple[str, bool]:
+        """The one its user is in: the engine's id, and whether it runs."""
+        info = self.client.inspect_container(f'nova-{server["uuid"]}')
+        return info['Id'], info['State']['Running']
+
+    def finish(self, command: str, server: dict[str, str], own: tuple[str, bool],
+               what: Any) -> None:
+        """Have new drivers do what is left, until the server is as it was."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            # More than once, for the engine may still be stopping or making a container.
+            self.done(command, server)
+            if self.container(server) == own:
+                return
+            if time.monotonic() > deadline:
+                self.assertEqual(own, self.container(server), what)
+            time.sleep(0.2)
+
+    def test_rebuild(self) -> None:
+        """The next rebuild makes the server whole, with the network it had."""
+        before = self.traces()
+        server = self.new_server()
+        self.done('spawn', server)
+        namespace = self.client.inspect_container(f'nova-{server["uuid"]}-net')['Id']
+        for number in itertools.count(1):
+            answer = self.do('rebuild', server, kill_at=number)
+            if answer['end'] != KILLED:
+                break
+            self.done('rebuild', server)
+            self.assertTrue(self.container(server)[1], answer)
+        self.assertEqual(0, answer['end'], answer)
+        self.assertGreater(number, 8)
+        self.assertEqual(
+            namespace, self.client.inspect_container(f'nova-{server["uuid"]}-net')['Id'])
+        self.recover(server, 'here', before, 'rebuilt often')
+
+    def test_rescue(self) -> None:
+        """The server is as it was."""
+        before = self.traces()
+        server = self.new_server()
+        self.done('spawn', server)
+        own = self.container(server)
+        whole = self.containers()
+        for number in itertools.count(1):
+            answer = self.do('rescue', server, kill_at=number)
+            if answer['end'] != KILLED:
+                break
+            self.finish('finish_rescue', server, own, answer)
+            self.assertEqual(whole, self.containers(), answer)
+        self.assertEqual(0, answer['end'], answer)
+        self.assertGreater(number, 8)
+        self.recover(server, 'here', before, 'deleted while it was rescued')
+
+    def test_end_of_rescue(self) -> None:
+        before = self.traces()
+        server = self.new_server()
+        self.done('spawn', server)
+        own = self.container(server)
+        for number in itertools.count(1):
+            self.done('rescue', server)
+            answer = self.do('unrescue', server, kill_at=number)
+            if answer['end'] != KILLED:
+                break
+            self.finish('finish_unrescue', server, own, answer)
+        self.assertEqual(0, answer['end'], answer)
+        self.assertGreater(number, 4)
+        self.assertEqual(own, self.container(server))
+        self.recover(server, 'here', before, 'rescued often')

@@ -266,6 +266,18 @@ class RestartTest(RescueCase):
                               self.network_info, objects.ImageMeta(id=OTHER_IMAGE), 's', None,
                               None)
 
+    def test_engine_was_still_making_the_rescue_container(self) -> None:
+        """It appears after it was looked for, and has the name that is to be given back."""
+        self.rescue()
+        late, remove = self.container(), self.driver._runtime.remove
+        # The first time there is nothing to remove yet.
+        removals = iter((lambda _name: None, remove))
+        with mock.patch.object(self.driver._runtime, 'remove',
+                               side_effect=lambda name: next(removals)(name)):
+            self.unrescue()
+        self.assertNotIn(late, self.engine.containers.values())
+        self.assert_as_before()
+
     def test_rescue_that_nova_did_not_record_is_undone(self) -> None:
         self.rescue()
         self.recover(vm_states.STOPPED, task_states.RESCUING)
