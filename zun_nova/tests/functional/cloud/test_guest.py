@@ -114,6 +114,16 @@ class GuestTest(base.CloudTest):
         self.wait_status(server, 'ACTIVE')
         self.check_drive(server, key, 'first hunter2', 'a first file')
 
+        answer = self.demo.compute.post(
+            f'/servers/{server.id}/action', microversion=VERSION, json={'rebuild': {
+                'imageRef': server.image.id, 'adminPass': 'second hunter2',
+                'personality': [{'path': '/etc/given', 'contents': encoded('a second file')}]}})
+        exceptions.raise_from_response(answer)
+        self.wait_status(server, 'ACTIVE')
+        self.console_with(server, 'given: 644 0 a second file')
+        self.check_drive(server, key, 'second hunter2', 'a second file')
+        self.check_key(server)
+
         host = self.host_of(server)
         directory, there = self.drives(server)
         self.assertIn(server.id, there)
