@@ -378,7 +378,7 @@ class ContainerDriver(driver.ComputeDriver):
     def rescue(self, context: Any, instance: Any, network_info: Any, image_meta: Any,
                rescue_password: Any, block_device_info: Any, share_info: Any) -> None:
         with faults.operating(instance):
-            self._rescues.rescue(context, instance, network_info, image_meta)
+            self._rescues.rescue(context, instance, network_info, image_meta, rescue_password)
 
     def unrescue(self, context: Any, instance: Any) -> None:
         with faults.operating(instance):

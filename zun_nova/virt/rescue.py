@@ -42,6 +42,7 @@ from zun_nova.virt import identity
 from zun_nova.virt import image_source
 from zun_nova.virt import images
 from zun_nova.virt import owner_config
+from zun_nova.virt import passwords
 from zun_nova.virt import power
 from zun_nova.virt import process
 from zun_nova.virt import rescue_root
@@ -84,11 +85,14 @@ class Rescues:
         self._roots = root_mounts
         self._default = default
 
-    def rescue(self, context: Any, instance: Any, network_info: Any, image_meta: Any) -> None:
+    def rescue(self, context: Any, instance: Any, network_info: Any, image_meta: Any,
+               password: str | None) -> None:
         """Put a container of this image in the server's place; may be called again.
 
         On failure the server is as it was, and runs if it ran.
 
+        :param password: of the administrator, where the image can have one set. Nova makes one
+            up for who gives none.
         :raises errors.ZunNovaError: of many kinds; the text says what to do.
         """
         with contextlib.ExitStack() as on_failure:
@@ -100,6 +104,15 @@ class Rescues:
                 self._set_aside(str(instance.uuid))
                 self._servers.make(context, instance, container, network_info, power_on=True)
             on_failure.pop_all()
+        if password:
+            self._set_password(instance, password)
+
+    def _set_password(self, instance: Any, password: str) -> None:
+        try:
+            passwords.set_admin(self._runtime, instance, password)
+        except (exception.SetAdminPasswdNotSupported, errors.EngineError) as ex:
+            # Most images cannot, and who rescues needs none on the console.
+            LOG.info('No rescue password: %s', ex, instance=instance)
 
     def unrescue(self, instance: Any, network_info: Any) -> None:
         """Put the server's own container back and start it; may be called again."""

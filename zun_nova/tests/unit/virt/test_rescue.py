@@ -128,10 +128,17 @@ class RescueTest(RescueCase):
         self.assertEqual({mount['Source']: f'/overlay2/{self.own.id}/diff'}, self.mounts.mounted)
         self.assertEqual([self.server.uuid], self.driver.list_instance_uuids())
         self.assertEqual(new.id, self.driver.get_info(self.server).internal_id)
+        [given] = self.engine.engine.execs.all
+        self.assertEqual((new.id, b'root:secret\n'), (given.owner.id, given.stdin))
         self.unrescue()
         self.assert_as_before()
         self.unrescue()
         self.assert_as_before()
+
+    def test_an_image_that_can_have_no_password(self) -> None:
+        self.engine.engine.execs.exit_codes['chpasswd'] = 1
+        self.rescue()
+        self.assertTrue(self.container().running)
 
     def test_own_image_gives_a_shell(self) -> None:
         """Whatever the owner told the server to run, for that may be what is broken."""
