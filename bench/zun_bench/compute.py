@@ -56,6 +56,8 @@ def become(cloud: bench_cloud.Cloud, directory: pathlib.Path) -> driver.Containe
     config.parse_args(['bench', f'--config-file={cloud.host.etc}/nova.conf',
                        f'--log-file={directory}/bench.log'])
     CONF.set_override('instances_path', str(directory))
+    # The port is the real nova-compute's.
+    CONF.set_override('enabled', False, group='serial_console')
     logging.setup(CONF, 'bench')
     objects.register_all()
     os_vif.initialize()
