@@ -46,7 +46,7 @@ class ConsoleTest(base.CloudTest):
         self.until(again, b'again-42')
 
     def test_shell_beside_a_process_without_terminal(self) -> None:
-        server = self.boot(self.image('sleep 100000'))
+        server = self.boot(self.image('trap "exit 0" TERM; sleep 100000 & wait'))
         viewer = self.open(self.url(server))
         viewer.send_binary(b'stty size; sleep 4323 & echo $((40+2))-begun\n')
         self.assertIn(b'24 80', self.until(viewer, b'42-begun'))
