@@ -68,6 +68,14 @@ class Networks:
         path = self._runtime.network_path(identity.container_name(instance))
         plug.announce_all(network_info, path)
 
+    def is_open(self, instance: Any) -> bool:
+        """Whether there is one, whose ports are wired."""
+        try:
+            self._runtime.network_path(identity.container_name(instance))
+        except errors.NotFound:
+            return False
+        return True
+
     def fits(self, instance: Any) -> bool:
         """Whether there is one with the server's present host name; engines cannot change it."""
         rows = self._runtime.list({

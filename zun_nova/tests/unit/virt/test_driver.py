@@ -199,6 +199,22 @@ class RebuildTest(DriverCase):
         self.assertEqual(wired, self.wiring.wired)
         self.assertNotIn('unplug', [call for call, _ in self.wiring.calls[calls:]])
 
+    def test_ports_that_stay_wired_are_not_waited_for(self) -> None:
+        self.network_info[0]['active'] = False   # as Nova remembers them from the first boot
+        awaited = []
+
+        @contextlib.contextmanager
+        def wait(instance: Any, event_names: Any, **_: Any) -> Iterator[None]:
+            awaited.extend(event_names)
+            yield
+
+        self.driver.virtapi.wait_for_instance_event = wait
+        self.rebuild()
+        self.assertEqual([], awaited)
+        self.server.hostname = 'renamed'
+        self.rebuild()
+        self.assertEqual([('network-vif-plugged', self.network_info[0]['id'])], awaited)
+
     def test_network_of_another_host_name(self) -> None:
         self.server.hostname = 'renamed'
         self.rebuild()
