@@ -106,5 +106,7 @@ class RescueTest(base.CloudTest):
         self.assertEqual((own, True), (container['Id'], container['State']['Running']))
         self.assertEqual(before, self.traces())
         self.demo.compute.reboot_server(server.id, 'HARD')
-        self.wait_status(server, 'ACTIVE')
+        # It is ERROR until it is up again.
+        self.eventually(lambda: self.demo.compute.get_server(server.id).status == 'ACTIVE',
+                        'it is ACTIVE')
         self.assertEqual('precious\n', self.sh(server, 'cat /kept'))
