@@ -19,7 +19,11 @@ from typing import Any
 from zun_nova.tests.functional.cloud import base
 
 #: Counts its starts in a file, and tells how often it was started.
-SCRIPT = 'echo start >> /starts; echo starts: $(wc -l < /starts); exec sleep infinity'
+SCRIPT = """
+trap 'exit 0' TERM
+echo start >> /starts; echo starts: $(wc -l < /starts)
+sleep infinity & wait
+"""
 
 
 class ResizeCase(base.CloudTest):
