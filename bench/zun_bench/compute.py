@@ -24,6 +24,7 @@ from nova import config
 from nova import context as nova_context
 from nova import objects
 from nova.compute import power_state
+from nova.compute import vm_states
 from nova.conductor import rpcapi as conductor_rpcapi
 from nova.conf import CONF
 from nova.network import neutron
@@ -83,7 +84,8 @@ def new_instance(cloud: bench_cloud.Cloud) -> Any:
         context(cloud), uuid=str(uuid.uuid4()), id=1, hostname='bench', host=cloud.host.name,
         project_id=cloud.demo.current_project_id, user_id=cloud.demo.current_user_id,
         image_ref=cloud.image.id, config_drive='', user_data=None, metadata={},
-        system_metadata={}, numa_topology=None, power_state=power_state.SHUTDOWN,
+        system_metadata={}, numa_topology=None, migration_context=None, key_data=None,
+        power_state=power_state.SHUTDOWN, vm_state=vm_states.BUILDING, task_state=None,
         flavor=objects.Flavor(
             name=cloud.flavor.name, vcpus=cloud.flavor.vcpus, memory_mb=cloud.flavor.ram,
             root_gb=cloud.flavor.disk, ephemeral_gb=0, swap=0, extra_specs={}))
