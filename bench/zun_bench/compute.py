@@ -27,6 +27,7 @@ from nova.compute import power_state
 from nova.compute import vm_states
 from nova.conductor import rpcapi as conductor_rpcapi
 from nova.conf import CONF
+from nova.conf import neutron as neutron_conf
 from nova.network import neutron
 from nova.objects import base as objects_base
 import os_vif
@@ -56,6 +57,7 @@ def become(cloud: bench_cloud.Cloud, directory: pathlib.Path) -> driver.Containe
     """
     config.parse_args(['bench', f'--config-file={cloud.host.etc}/nova.conf',
                        f'--log-file={directory}/bench.log'])
+    neutron_conf.register_dynamic_opts(CONF)   # nova-compute's manager does
     CONF.set_override('instances_path', str(directory))
     # The port is the real nova-compute's.
     CONF.set_override('enabled', False, group='serial_console')
