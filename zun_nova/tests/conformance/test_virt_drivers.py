@@ -46,6 +46,8 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         driver.CONF.set_override('console_port', 0, group='zun_nova')
         self.addCleanup(driver.CONF.clear_override, 'console_port', group='zun_nova')
         super().setUp()
+        # The process of Nova's test server does not listen to its stop signal.
+        self.flags(shutdown_timeout=1)
         self.addCleanup(self.connection.cleanup_host, 'myhostname')
         self.connection.init_host('myhostname')
 
