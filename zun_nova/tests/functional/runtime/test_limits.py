@@ -33,8 +33,8 @@ UNIFIED = pathlib.Path('/sys/fs/cgroup/cgroup.controllers').exists()
 HUGE_PAGES = pathlib.Path('/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages')
 
 
-class Limits(runtime_contract.Case):
-    """For each engine."""
+class Limits:
+    """For each engine: part of a runtime_contract.Case."""
 
     def said(self, script, numa_topology=None, host=processors.ANY, **quota):
         """The lines that a script writes in a server with this flavor."""
