@@ -59,12 +59,6 @@ NOVA_SLICE = '|'.join((
     r'ServersTest\.test_(create_server_with_error_with_retries|deferred_delete_restore)$',
     r'ServerMovingTests\.test_evacuate_forced_host_v268$',
 ))
-TEMPEST_SLICE = '|'.join((
-    r'compute\.flavors\.test_flavors\.',
-    r'compute\.test_versions\.',
-    r'servers\.test_create_server\.ServersTestJSON\.test_(list|verify_server_details)',
-    r'servers\.test_server_metadata\.ServerMetadataTestJSON\.',
-))
 
 # In the order in which they run: cheap ones first.
 SUITES = (
@@ -78,7 +72,6 @@ SUITES = (
     Suite('faults', computes=1),
     # A second compute host comes up beside the first, while servers run.
     Suite('hosts', computes=2),
-    Suite('tempest', computes=2, only=TEMPEST_SLICE),
     # The first cloud is down by now, another comes up.
     Suite('ovs', computes=1, network='ovs'),
     # The same cloud, whose agents filter with iptables from here on.
