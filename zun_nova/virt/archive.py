@@ -184,5 +184,4 @@ def _manifest(image: Image, reference: str) -> bytes:
     """The last member. Nothing of the author's but the names of members."""
     data = json.dumps([{'Config': image.config, 'RepoTags': [reference],
                         'Layers': list(image.layers)}]).encode()
-    member = tar_stream.Member(MANIFEST, tar_stream.Kind.FILE, len(data))
-    return member.header() + data + tar_stream.padding(len(data))
+    return tar_stream.file(MANIFEST, data)

@@ -26,10 +26,9 @@ from collections.abc import Iterator
 import dataclasses
 import json
 
+from zun_nova.virt import archive as archive_format
 from zun_nova.virt import image_json
 from zun_nova.virt import tar_stream
-
-_MANIFEST = 'manifest.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +51,9 @@ def find(archive: Iterable[bytes]) -> Saved:
     for member in reader:
         if member.kind is tar_stream.Kind.LINK:
             links[member.name] = _target(member)
-        elif member.name == _MANIFEST and member.size <= image_json.MAX_BYTES:
+        elif member.name == archive_format.MANIFEST and member.size <= image_json.MAX_BYTES:
             manifest = b''.join(reader.data())
-    described = image_json.parse(manifest, _MANIFEST)
+    described = image_json.parse(manifest, archive_format.MANIFEST)
     if not isinstance(described, list) or len(described) != 1:
         raise tar_stream.BadArchive('the engine saved no archive of one image')
     return Saved(described[0]['Config'], tuple(
@@ -94,5 +93,4 @@ def without_below(archive: Iterable[bytes], saved: Saved, below: int,
     layers = [*(f'below/{number}' for number in range(below)), *saved.layers[below:]]
     manifest = json.dumps([{
         'Config': saved.config, 'RepoTags': [reference], 'Layers': layers}]).encode()
-    yield tar_stream.Member(_MANIFEST, tar_stream.Kind.FILE, len(manifest)).header()
-    yield manifest + tar_stream.padding(len(manifest)) + tar_stream.END
+    yield tar_stream.file(archive_format.MANIFEST, manifest) + tar_stream.END

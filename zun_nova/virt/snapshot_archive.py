@@ -61,8 +61,8 @@ def portable(source: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
     archive.check(contents, image)
     config = _written(_cleaned(image_json.parse(contents.texts[image.config], 'configuration')))
     name = f'{hashlib.sha256(config).hexdigest()}.json'
-    yield _file(name, config)
-    yield _file(archive.MANIFEST, _written(
+    yield tar_stream.file(name, config)
+    yield tar_stream.file(archive.MANIFEST, _written(
         [{'Config': name, 'RepoTags': None, 'Layers': list(image.layers)}]))
     yield tar_stream.END
 
@@ -115,11 +115,6 @@ def _cleaned(document: Any) -> dict[str, Any]:
 
 def _chosen(document: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: document[name] for name in names if (document or {}).get(name) is not None}
-
-
-def _file(name: str, data: bytes) -> bytes:
-    member = tar_stream.Member(name, tar_stream.Kind.FILE, len(data))
-    return member.header() + data + tar_stream.padding(len(data))
 
 
 def _written(value: Any) -> bytes:

@@ -85,6 +85,11 @@ _KINDS = {type_: kind for kind, type_ in _TYPES.items()} | {
     tarfile.AREGTYPE: Kind.FILE, tarfile.CONTTYPE: Kind.FILE}
 
 
+def file(name: str, data: bytes) -> bytes:
+    """A whole member of an archive of our own making."""
+    return Member(name, Kind.FILE, len(data)).header() + data + padding(len(data))
+
+
 def padding(size: int) -> bytes:
     """What follows data of this size, up to the next block."""
     return bytes(-size % BLOCK)
