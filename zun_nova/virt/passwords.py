@@ -19,6 +19,7 @@ from typing import Any
 from nova import exception
 
 from zun_nova import errors
+from zun_nova.virt import guest
 from zun_nova.virt import identity
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import streams
@@ -26,7 +27,6 @@ from zun_nova.virt.runtime import streams
 #: Seconds chpasswd may take; crypt(3) is slow on purpose.
 TIMEOUT = 60
 
-_ADMIN = 'root'
 _MAX_OUTPUT = 4096
 
 
@@ -40,7 +40,7 @@ def set_admin(runtime: base.Runtime, instance: Any, password: str) -> None:
         reads why.
     :raises errors.EngineError: for other reasons it was not set, or perhaps not.
     """
-    user = admin_of(instance)
+    user = guest.admin_of(instance)
     if ':' in user or any(character in user + password for character in '\n\r\0'):
         raise _refusal('neither it nor the user\'s name may hold line ends, nor the name a ":"')
     if not isinstance(runtime, streams.Streams):
@@ -54,12 +54,6 @@ def set_admin(runtime: base.Runtime, instance: Any, password: str) -> None:
     if result.exit_code:
         raise _refusal(f'its chpasswd ended with {result.exit_code}; is there a user {user!r} in '
                        'its /etc/passwd, and can that file be written?')
-
-
-def admin_of(instance: Any) -> str:
-    """The user whom its image calls the administrator: os_admin_user, or root."""
-    properties = instance.image_meta.properties
-    return str(properties.get('os_admin_user') or _ADMIN)
 
 
 def _refusal(reason: str) -> exception.SetAdminPasswdNotSupported:
