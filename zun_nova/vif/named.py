@@ -27,7 +27,8 @@ from pyroute2 import netns
 
 from zun_nova.vif import namespace
 
-_DIRECTORY = pathlib.Path('/run/netns')
+#: Where iproute2 keeps them.
+DIRECTORY = pathlib.Path('/run/netns')
 _lock = threading.Lock()
 
 
@@ -39,13 +40,24 @@ def make(name: str) -> None:
     :raises OSError: the kernel refuses to make it.
     """
     _check(name)
-    path = _DIRECTORY / name
+    path = DIRECTORY / name
     with _lock:
-        if path.exists():
-            if path.stat().st_dev == os.stat('/proc/self/ns/net').st_dev:
-                return
-            path.unlink()   # what a restart of the host, or of this process, left of one
+        if is_there(path):
+            return
+        # What a restart of the host, or of this process, left of one.
+        path.unlink(missing_ok=True)
         namespace.in_thread(lambda: _make(name))
+
+
+def is_there(path: pathlib.Path) -> bool:
+    """Whether a namespace is mounted there, and not only the file to mount it on.
+
+    Needs no privilege.
+    """
+    try:
+        return path.stat().st_dev == os.stat('/proc/self/ns/net').st_dev
+    except FileNotFoundError:
+        return False
 
 
 def remove(name: str) -> None:

@@ -33,13 +33,12 @@ import threading
 from typing import Any
 
 from zun_nova import errors
+from zun_nova.vif import named
 from zun_nova.vif import privileged
 from zun_nova.virt import spec as container_spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import podman_request
 
-#: Where iproute2 keeps them, too.
-DIRECTORY = pathlib.Path('/run/netns')
 _RECORD = 'network.json'
 
 
@@ -61,15 +60,15 @@ class Networks:
             except errors.NotFound:
                 self._write(network)
                 privileged.make_namespace(network.name)
-                return str(DIRECTORY / network.name)
+                return str(named.DIRECTORY / network.name)
 
     def path(self, name: str) -> str:
         """The path of the namespace.
 
         :raises errors.NotFound: it is not open.
         """
-        path = DIRECTORY / name
-        if not (self._directory / name / _RECORD).exists() or not _is_namespace(path):
+        path = named.DIRECTORY / name
+        if not (self._directory / name / _RECORD).exists() or not named.is_there(path):
             raise errors.NotFound(f'find network {name}', 'it is not open')
         return str(path)
 
@@ -85,7 +84,7 @@ class Networks:
     def close(self, name: str) -> None:
         """Remove the namespace and then its files; nothing to do when absent."""
         with self._lock:
-            if (DIRECTORY / name).exists():
+            if (named.DIRECTORY / name).exists():
                 privileged.remove_namespace(name)
             shutil.rmtree(self._directory / name, ignore_errors=True)
 
@@ -100,7 +99,7 @@ class Networks:
                 labels = _read(record.parent)['labels']
             except FileNotFoundError:
                 continue   # closed meanwhile
-            is_open = _is_namespace(DIRECTORY / name)
+            is_open = named.is_there(named.DIRECTORY / name)
             yield base.ContainerSummary(
                 id='', name=name, labels=labels, image_id='',
                 state=base.State.RUNNING if is_open else base.State.EXITED)
@@ -128,14 +127,6 @@ def files(network: container_spec.NetworkSpec) -> dict[str, str]:
             *(f'nameserver {server}' for server in network.dns_servers or ('127.0.0.1',)))),
         'hostname': f'{network.hostname}\n',
     }
-
-
-def _is_namespace(path: pathlib.Path) -> bool:
-    """Whether a namespace is mounted there, and not only the file to mount it on."""
-    try:
-        return path.stat().st_dev == os.stat('/proc/self/ns/net').st_dev
-    except FileNotFoundError:
-        return False
 
 
 def _read(home: pathlib.Path) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class NetworksTest(testtools.TestCase):
         self.names.mkdir()
         self.opened = []
         for name, value in (
-            ('podman_network.DIRECTORY', self.names),
-            ('podman_network._is_namespace', pathlib.Path.exists),
+            ('podman_network.named.DIRECTORY', self.names),
+            ('podman_network.named.is_there', pathlib.Path.exists),
             ('podman_network.privileged.make_namespace', self.make),
             ('podman_network.privileged.remove_namespace', self.remove),
         ):
