@@ -67,11 +67,13 @@ class Servers:
 
     def list(self) -> list[base.ContainerSummary]:
         """Those that have a container here, in one engine call."""
-        return [row for row in self._rows() if identity.is_server(row.name, row.labels)]
+        return [row for row in self._runtime.list(identity.servers_of(self._default.host))
+                if identity.is_server(row.name, row.labels)]
 
-    def _rows(self, **labels: str) -> Sequence[base.ContainerSummary]:
-        """Their containers, and those set aside."""
-        return self._runtime.list(identity.servers_of(self._default.host) | labels)
+    def _rows_of(self, uuid: str) -> Sequence[base.ContainerSummary]:
+        """The server's container here, and what is set aside of it."""
+        return self._runtime.list({
+            **identity.servers_of(self._default.host), identity.LABEL_UUID: uuid})
 
     def check_host(self, instance: Any) -> None:
         """Make sure that this host has what the server's flavor asks for, and count it in.
@@ -202,9 +204,12 @@ class Servers:
             # Who attaches a port meanwhile finds the server, or finds it gone.
             with locks.wiring(instance):
                 self._runtime.remove(name)
+                uuid = str(instance.uuid)
                 reverting = instance.task_state == task_states.RESIZE_REVERTING
-                if not self._has_aside(str(instance.uuid), keep=reverting):
-                    self._drives.remove(str(instance.uuid))
+                if not reverting:
+                    self._remove_aside(uuid)
+                if not (reverting and self._rows_of(uuid)):
+                    self._drives.remove(uuid)
                 if not (self.tenants.rebuilds(instance) and self._networks.fits(instance)):
                     self._networks.close(instance, network_info)
 
@@ -215,15 +220,11 @@ class Servers:
             self._drives.remove(str(instance.uuid))
             self._networks.close(instance, network_info)
 
-    def _has_aside(self, uuid: str, keep: bool) -> bool:
-        """Whether the server still has a container here; unless it is kept, it is removed."""
-        found = bool(self._rows(**{identity.LABEL_UUID: uuid}))
-        if not keep:
-            # The rescue's container, if there was one, is gone.
-            self._rescue_roots.release(uuid)
-        if found and not keep:
+    def _remove_aside(self, uuid: str) -> None:
+        """After the container that took its place."""
+        self._rescue_roots.release(uuid)
+        if self._rows_of(uuid):
             self._runtime.remove(identity.aside_name(uuid))
-        return found and keep
 
     def exists(self, instance: Any) -> bool:
         """Whether the server has a container here, in whatever state."""
