@@ -58,10 +58,14 @@ class Snapshots(snapshots.Snapshots):
         operation = f'save image {reference}'
         with contextlib.ExitStack() as opened:
             with self._engine.ask(operation) as client:
-                response = opened.enter_context(self._engine.stream(
-                    client, 'GET', f'/images/{docker_client.quoted(reference)}/get',
-                    timeout=timeout))
+                response = opened.enter_context(self._saved_image(client, reference, timeout))
             yield self._pieces(operation, response)
+
+    def _saved_image(self, client: Any, reference: str,
+                     timeout: float) -> contextlib.AbstractContextManager[Any]:
+        """The engine's answer with the image in it."""
+        return self._engine.stream(
+            client, 'GET', f'/images/{docker_client.quoted(reference)}/get', timeout=timeout)
 
     def _pieces(self, operation: str, response: Any) -> Iterator[bytes]:
         pieces = response.iter_content(_CHUNK)

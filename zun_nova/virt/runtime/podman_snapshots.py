@@ -17,8 +17,8 @@ https://docs.podman.io/en/latest/_static/api.html#tag/images/operation/ImageComm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
+from typing import Any
 
 from zun_nova.virt.runtime import docker_snapshots
 from zun_nova.virt.runtime import podman_client
@@ -47,12 +47,8 @@ class Snapshots(docker_snapshots.Snapshots):
         image_id: str = answer['Id']
         return image_id
 
-    @contextlib.contextmanager
-    def save_image(self, reference: str, timeout: float) -> Iterator[Iterator[bytes]]:
-        operation = f'save image {reference}'
-        with contextlib.ExitStack() as opened:
-            with self._engine.ask(operation) as client:
-                response = opened.enter_context(self._engine.libpod_stream(
-                    client, 'GET', f'{podman_images.path_of(reference)}/get', timeout=timeout,
-                    params={'format': 'docker-archive'}))
-            yield self._pieces(operation, response)
+    def _saved_image(self, client: Any, reference: str,
+                     timeout: float) -> contextlib.AbstractContextManager[Any]:
+        return self._engine.libpod_stream(
+            client, 'GET', f'{podman_images.path_of(reference)}/get', timeout=timeout,
+            params={'format': 'docker-archive'})
