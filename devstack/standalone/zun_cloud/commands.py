@@ -237,14 +237,16 @@ def _as_test(
     """Run a command that changes the cloud and count it as one test; whether it went well."""
     print(f'\n=== cloud {name}', flush=True)
     os.environ['ZUN_CLOUD_BEGAN'] = str(time.time())
+    why = ''
     try:
         with locked(settings):
-            well = command(settings) == 0
+            if command(settings) != 0:
+                why = 'what it printed says why'
     except errors.CloudError as exc:
-        print(exc.report(), file=sys.stderr)
-        well = False
-    total.add(suites.Result(passed=int(well), failed=int(not well)))
-    return well
+        why = exc.report()
+        print(why, file=sys.stderr)
+    total.add(suites.Result(failed={f'cloud {name}': why}) if why else suites.Result(passed=1))
+    return not why
 
 
 def print_leftovers(found: list[leftovers.Found]) -> int:

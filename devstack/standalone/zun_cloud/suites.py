@@ -22,6 +22,7 @@ import dataclasses
 import io
 import os
 import subprocess
+import textwrap
 import time
 import typing
 
@@ -78,24 +79,33 @@ SUITES = (
     Suite('hybrid', computes=1, network='ovs', firewall='iptables_hybrid'),
 )
 
+# How much of a traceback the summary repeats.
+_LINES = 12
+_LINE = 400
+
 
 @dataclasses.dataclass
 class Result:
     """What came of a suite, or of several added up."""
 
     passed: int = 0
-    failed: int = 0
+    #: Why, by test.
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def add(self, other: Result) -> None:
         self.passed += other.passed
-        self.failed += other.failed
+        self.failed.update(other.failed)
         self.skipped.update(other.skipped)
 
     def summary(self) -> str:
+        """The end of the output: of a long one, often all that is kept."""
         lines = [f'Skipped tests: {len(self.skipped)}']
         lines += [f'  {name}: {reason}' for name, reason in sorted(self.skipped.items())]
-        lines += ['', f'{self.passed} passed, {self.failed} failed, {len(self.skipped)} skipped']
+        for name, why in sorted(self.failed.items()):
+            lines += ['', f'FAILED: {name}', textwrap.indent(why, '  ')]
+        lines += ['', f'{self.passed} passed, {len(self.failed)} failed, '
+                      f'{len(self.skipped)} skipped']
         return '\n'.join(lines)
 
 
@@ -128,7 +138,7 @@ def run(
         result.passed = int(done.returncode == 0)
     if done.returncode and not result.failed:
         # It broke outside of a test: in building the environment, or in loading the tests.
-        result.failed = 1
+        result.failed[suite.name] = f'it ended with {done.returncode} outside of a test'
     print(f'=== {suite.name}: {time.time() - began:.0f} s', flush=True)
     return result
 
@@ -160,12 +170,13 @@ def read(stream: typing.BinaryIO) -> Result:
 
 
 class _Collector(testtools.StreamResult):  # type: ignore[misc]
-    """Keeps each test's final status and the reason of a skip."""
+    """Keeps each test's final status, the reason of a skip and the end of a traceback."""
 
     def __init__(self) -> None:
         super().__init__()
         self._status: dict[str, str] = {}
         self._reasons: dict[str, bytes] = {}
+        self._tracebacks: dict[str, bytes] = {}
 
     def status(
         self,
@@ -182,6 +193,9 @@ class _Collector(testtools.StreamResult):  # type: ignore[misc]
             return
         if file_name == 'reason':
             self._reasons[test_id] = self._reasons.get(test_id, b'') + bytes(file_bytes or b'')
+        if file_name and file_name.startswith('traceback'):
+            self._tracebacks[test_id] = (
+                self._tracebacks.get(test_id, b'') + bytes(file_bytes or b''))
         if test_status not in (None, 'exists'):
             self._status[test_id] = str(test_status)
 
@@ -194,8 +208,12 @@ class _Collector(testtools.StreamResult):  # type: ignore[misc]
             elif status == 'skip':
                 found.skipped[name] = self._reason(name)
             else:
-                found.failed += 1
+                found.failed[name] = self._end_of_traceback(name) or f'its last state: {status}'
         return found
+
+    def _end_of_traceback(self, name: str) -> str:
+        lines = self._tracebacks.get(name, b'').decode(errors='replace').splitlines()
+        return '\n'.join(line[:_LINE] for line in lines[-_LINES:])
 
     def _reason(self, name: str) -> str:
         return ' '.join(self._reasons.get(name, b'').decode().split()) or 'no reason given'

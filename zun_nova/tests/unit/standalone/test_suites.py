@@ -33,14 +33,18 @@ class SuitesTest(base.BaseTestCase):
         writer = subunit.StreamResultToBytes(stream)
         for name, status in (('a', 'success'), ('b', 'fail'), ('c', 'skip'), ('d', 'inprogress')):
             writer.status(test_id=name, test_status=status)
+        writer.status(test_id='b', file_name='traceback', file_bytes=b'in here\nNo: bad', eof=True)
         writer.status(test_id='c', file_name='reason', file_bytes=b'no\nengine', eof=True)
         stream.seek(0)
         result = suites.read(stream)
-        self.assertEqual((1, 2, {'c': 'no engine'}),
-                         (result.passed, result.failed, result.skipped))
+        self.assertEqual(1, result.passed)
+        self.assertEqual({'b': 'in here\nNo: bad', 'd': 'its last state: inprogress'},
+                         result.failed)
+        self.assertEqual({'c': 'no engine'}, result.skipped)
 
     def test_summary(self) -> None:
         total = suites.Result(passed=1)
-        total.add(suites.Result(2, 1, {'x': 'why'}))
-        self.assertEqual('Skipped tests: 1\n  x: why\n\n3 passed, 1 failed, 1 skipped',
+        total.add(suites.Result(2, {'y': 'in here\nNo: bad'}, {'x': 'why'}))
+        self.assertEqual('Skipped tests: 1\n  x: why\n\nFAILED: y\n  in here\n  No: bad\n\n'
+                         '3 passed, 1 failed, 1 skipped',
                          total.summary())
