@@ -17,7 +17,10 @@ Root only: called in the privileged daemon.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import contextlib
+import ctypes
+import fcntl
 import os
 import pathlib
 import threading
@@ -29,6 +32,14 @@ from zun_nova.vif import namespace
 
 #: Where iproute2 keeps them.
 DIRECTORY = pathlib.Path('/run/netns')
+_OWN = pathlib.Path('/proc/thread-self')
+_MOUNT_POINT = 4   # the field's place in a line, from 0; those that may be absent follow
+_FIRST_OPTIONAL = 6
+
+# Of mount(2).
+_BIND, _RECURSIVE, _SHARED = 4096, 16384, 1 << 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
 _lock = threading.Lock()
 
 
@@ -46,7 +57,8 @@ def make(name: str) -> None:
             return
         # What a restart of the host, or of this process, left of one.
         path.unlink(missing_ok=True)
-        namespace.in_thread(lambda: _make(name))
+        share_directory()
+        namespace.in_thread(lambda: _make(path))
 
 
 def is_there(path: pathlib.Path) -> bool:
@@ -64,15 +76,79 @@ def remove(name: str) -> None:
     """Take the name, and the namespace when nobody is in it; nothing to do when absent."""
     _check(name)
     with _lock, contextlib.suppress(FileNotFoundError):
-        netns.remove(name)
+        netns.remove(str(DIRECTORY / name))
 
 
-def _make(name: str) -> None:
+def share_directory() -> None:
+    """Have the directory, such that names made in it are seen in other mount namespaces.
+
+    It must become a mount point for that, but only once: every further mount of
+    it on itself doubles all that are there, in all mount namespaces that share
+    it, until the kernel does nothing else. So this looks first, under the lock
+    that iproute2 takes for the same (since 6.0; bugs.debian.org/949235).
+
+    :raises OSError: the kernel refuses.
+    """
+    DIRECTORY.mkdir(exist_ok=True)
+    with _opened(DIRECTORY) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Anew: another process may have mounted it since.
+        with _opened(DIRECTORY) as directory:
+            is_shared = _is_shared_mount(directory)
+        if is_shared is None:
+            _mount(DIRECTORY, DIRECTORY, _BIND | _RECURSIVE)
+        if not is_shared:
+            _mount(DIRECTORY, DIRECTORY, _SHARED)
+
+
+def _is_shared_mount(directory: int) -> bool | None:
+    """What is_shared_mount() says of an open directory."""
+    return is_shared_mount(
+        (_OWN / 'mountinfo').read_text(), (_OWN / f'fdinfo/{directory}').read_text(),
+        os.readlink(_OWN / f'fd/{directory}'))
+
+
+def is_shared_mount(mountinfo: str, fdinfo: str, path: str) -> bool | None:
+    """Whether mounts made below a directory are seen elsewhere; None: it is no mount point.
+
+    Pure. To compare devices, as os.path.ismount() does, tells nothing of a directory that is
+    mounted on itself.
+
+    :param mountinfo: of this thread, as proc(5) has it.
+    :param fdinfo: of the open directory.
+    :param path: of it.
+    """
+    mount = dict(line.split(':\t', 1) for line in fdinfo.splitlines())['mnt_id']
+    for line in mountinfo.splitlines():
+        fields = line.split(' ')
+        if (fields[0], fields[_MOUNT_POINT]) == (mount, path):
+            optional = fields[_FIRST_OPTIONAL:fields.index('-', _FIRST_OPTIONAL)]
+            return any(field.startswith('shared:') for field in optional)
+    return None
+
+
+def _make(path: pathlib.Path) -> None:
     namespace.leave()
     with pyroute2.IPRoute() as ipr:
         ipr.link('set', index=1, state='up')
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
     # A name for the thread's own: nobody sees the namespace before it is ready.
-    netns.attach(name, 'thread-self')
+    _mount(_OWN / 'ns/net', path, _BIND)
+
+
+@contextlib.contextmanager
+def _opened(directory: pathlib.Path) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _mount(source: pathlib.Path, target: pathlib.Path, flags: int) -> None:
+    if _libc.mount(bytes(source), bytes(target), b'none', ctypes.c_ulong(flags), None):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def _check(name: str) -> None:

@@ -15,10 +15,10 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import types
 
 from zun_nova.tests.functional import engine
+from zun_nova.vif import named
 from zun_nova.vif import privileged
 from zun_nova.virt.runtime import podman
 
@@ -69,11 +69,7 @@ class PodmanEngine(engine.DockerEngine):
         return ''
 
     def command(self) -> list[str]:
-        directory = pathlib.Path('/run/netns')
-        directory.mkdir(exist_ok=True)
-        if not os.path.ismount(directory):
-            self._mount('--bind', str(directory), str(directory))
-        self._mount('--make-shared', str(directory))
+        named.share_directory()
         return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', _SCRIPT, 'sh',
                 PODMAN, '--root', str(self.data), '--runroot', str(self._root / 'run'),
                 '--tmpdir', str(self._root / 'tmp'), '--cgroup-manager', 'cgroupfs',
