@@ -18,12 +18,14 @@ For tests only: whoever can read the file reads all secrets. Nova loads it with
 
 from __future__ import annotations
 
+import base64
 import json
 import pathlib
 from typing import Any
 
 from castellan.common import exception
 from castellan.common.objects import passphrase
+from castellan.common.objects import x_509
 from castellan.key_manager import not_implemented_key_manager
 
 FILE = 'test-secrets.json'
@@ -33,7 +35,8 @@ class FileKeyManager(
         not_implemented_key_manager.NotImplementedKeyManager):  # type: ignore[misc]  # no types
     """Gives each secret to the users of one project, as Barbican does.
 
-    The file FILE below Nova's state_path holds {UUID: {"project_id": ..., "payload": ...}}.
+    The file FILE below Nova's state_path holds {UUID: {"project_id": ..., "payload": ...}}, or
+    for a certificate in the place of the payload "certificate", base64 of its DER.
     """
 
     def __init__(self, configuration: Any) -> None:
@@ -50,4 +53,6 @@ class FileKeyManager(
             raise exception.ManagedObjectNotFoundError(uuid=managed_object_id)
         if found['project_id'] != context.project_id:
             raise exception.Forbidden
+        if 'certificate' in found:
+            return x_509.X509(base64.b64decode(found['certificate']))
         return passphrase.Passphrase(found['payload'].encode())

@@ -28,11 +28,13 @@ from oslo_log import log as logging
 
 from zun_nova import errors
 from zun_nova.virt import archive
+from zun_nova.virt import image_source
 from zun_nova.virt import images
 from zun_nova.virt import layer_archive
 from zun_nova.virt import layers
 from zun_nova.virt import moved
 from zun_nova.virt import received
+from zun_nova.virt import signature
 from zun_nova.virt import tar_stream
 from zun_nova.virt import transport
 from zun_nova.virt.runtime import base
@@ -77,16 +79,19 @@ class Carrier:
                 f'{", ".join(container.volumes)}, and what is in them cannot be moved to another '
                 'host; it can be resized on its own')
         self._transport.check(dest)
-        below = self._layers.base(instance.image_ref, self._layers.of(container.image_id))
-        if below is None or not self._glance_has(context, instance.image_ref, below[0]):
-            return Plan('', 0)
-        return Plan(below[0], len(below[1].diff_ids))
+        bases = self._layers.bases(instance.image_ref, self._layers.of(container.image_id))
+        name = self._in_glance(context, instance) if bases else ''
+        return Plan(name, len(bases[name].diff_ids)) if name in bases else Plan('', 0)
 
-    def _glance_has(self, context: Any, image_id: str, reference: str) -> bool:
+    def _in_glance(self, context: Any, instance: Any) -> str:
         try:
-            return self._images.source(context, image_id).reference == reference
+            return self._source(context, instance).reference
         except (exception.ImageNotFound, exception.ImageNotAuthorized, errors.ImageInvalid):
-            return False
+            return ''
+
+    def _source(self, context: Any, instance: Any) -> image_source.Source:
+        return self._images.source(
+            context, instance.image_ref, signature.trusted_by(instance))
 
     def send(self, plan: Plan, layer: str, name: str, dest: str) -> moved.Moved:
         """Have the layer of a server on another host.
@@ -128,8 +133,7 @@ class Carrier:
         """
         with contextlib.ExitStack() as held:
             if left.base:
-                source = self._images.source(context, instance.image_ref)
-                held.enter_context(self._images.held(context, source))
+                held.enter_context(self._images.held(context, self._source(context, instance)))
             if self._engine.image_id(left.layer) is None:
                 self._load(left, name)
             yield

@@ -24,17 +24,15 @@ import threading
 import time
 from typing import Any
 
-import cryptography.exceptions
-from cursive import exception as cursive_exception
 from glanceclient import exc as glance_exc
-from nova import conf
 from nova import exception
 from oslo_log import log as logging
 
 from zun_nova import errors
+from zun_nova.virt import image_source
+from zun_nova.virt import signature
 
 LOG = logging.getLogger(__name__)
-CONF = conf.CONF
 
 #: Pieces of 64 KiB, as Glance's client reads them, that may wait for the engine.
 _WAITING = 64
@@ -55,14 +53,14 @@ class _Abandoned(BaseException):
     """
 
 
-def chunks(glance: Any, context: Any, image_id: str,
+def chunks(glance: Any, context: Any, source: image_source.Source,
            timeout: float) -> Generator[bytes, None, None]:
     """The image's data; the last ``next()`` fails unless all of it is right.
 
     A thread downloads while the caller works on what it has, at most some
     MiB ahead; it ends when the generator is closed. Glance's client compares
     the checksum (os_hash_value, or the MD5 of old images), Nova's client the
-    signature where ``[glance] verify_glance_signatures`` asks for it.
+    signature where one is demanded.
 
     :param glance: a nova.image.glance.API.
     :param timeout: seconds without data after which it has failed.
@@ -84,11 +82,11 @@ def chunks(glance: Any, context: Any, image_id: str,
         raise _Abandoned
 
     thread = threading.Thread(
-        target=_download, args=(glance, context, image_id, put), daemon=True,
-        name=f'download-{image_id}')
+        target=_download, args=(glance, context, source, put), daemon=True,
+        name=f'download-{source.image_id}')
     thread.start()
     try:
-        while (item := _next(pipe, image_id, timeout)) is not None:
+        while (item := _next(pipe, source.image_id, timeout)) is not None:
             yield item
     finally:
         abandoned.set()
@@ -106,30 +104,24 @@ def _next(pipe: queue.Queue[bytes | BaseException | None], image_id: str,
     return item
 
 
-def _download(glance: Any, context: Any, image_id: str,
+def _download(glance: Any, context: Any, source: image_source.Source,
               put: Callable[[bytes | BaseException | None], None]) -> None:
     """Body of the thread: data, then None, or what went wrong, into the pipe."""
     context.update_store()   # the request id in what is logged here
     try:
         try:
-            if signed():
+            if signature.demanded(source):
                 # Nova reads all the data to verify it before it returns.
-                glance.download(context, image_id, data=_Sink(put))
+                glance.download(context, source.image_id, data=_Sink(put),
+                                trusted_certs=signature.certificates(source))
             else:
-                for chunk in glance.download(context, image_id):
+                for chunk in glance.download(context, source.image_id):
                     put(chunk)
             put(None)
         except Exception as ex:  # noqa: BLE001  the thread that loads raises it
             put(ex)
     except _Abandoned:
-        LOG.debug('The rest of image %s is not wanted', image_id)
-
-
-def signed() -> bool:
-    """Whether Nova's client verifies signatures, which it does in its own way."""
-    return bool(CONF.glance.verify_glance_signatures or (
-        CONF.glance.enable_certificate_validation
-        and CONF.glance.default_trusted_certificate_ids))
+        LOG.debug('The rest of image %s is not wanted', source.image_id)
 
 
 class _Sink:
@@ -144,14 +136,9 @@ class _Sink:
 
 def translated(ex: BaseException, image_id: str) -> BaseException:
     """Our kind of error for what downloading raised; itself when it is none of Glance's."""
-    if isinstance(ex, cryptography.exceptions.InvalidSignature):
-        return errors.ImageInvalid(image_id, 'its data does not match its signature')
-    if isinstance(ex, cursive_exception.SignatureVerificationError):
-        return errors.ImageInvalid(
-            image_id, f'this cloud runs signed images only, and the signature of this one '
-            f'cannot be verified ({ex})')
-    if isinstance(ex, exception.CertificateValidationFailed):
-        return errors.ImageInvalid(image_id, str(ex))
+    refusal = signature.refusal(ex, image_id)
+    if refusal is not None:
+        return refusal
     if isinstance(ex, exception.GlanceConnectionFailed):   # after retries of its own
         return errors.ImageUnavailable(image_id, str(ex))
     if isinstance(ex, OSError) and ex.errno == errno.EPIPE:   # what its client raises then

@@ -88,6 +88,7 @@ class ContainerDriver(driver.ComputeDriver):
         'supports_attach_interface': True,
         'supports_device_tagging': True,
         'supports_tagged_attach_interface': True,
+        'supports_trusted_certs': True,
     }
 
     def __init__(self, virtapi: Any) -> None:

@@ -15,7 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+import hashlib
+import json
 from typing import Any
 
 from zun_nova import errors
@@ -30,6 +33,8 @@ SECRET_PROPERTY = 'container_registry_secret'   # noqa: S105  the name of a prop
 #: System metadata in which Nova keeps the image's properties.
 _SYSTEM_PREFIX = 'image_'
 _DIGEST = 'sha256.'
+_SIGNATURE = ('img_signature', 'img_signature_hash_method', 'img_signature_key_type',
+              'img_signature_certificate_uuid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,16 @@ class Remote:
     image: registry.Reference
     #: Of the credentials, in the key manager.
     secret_id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Trust:
+    """Whose signature the image must have. Certificates are ids of the key manager."""
+
+    #: With which the image says it is signed; None: it says nothing.
+    signer: str | None
+    #: Those that the server's owner trusts.
+    certificates: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Source:
     size: int | None = None
     #: None: the data in Glance is the content.
     remote: Remote | None = None
+    #: None: the server's owner wants no signature.
+    trust: Trust | None = None
 
 
 def properties_of(instance: Any) -> dict[str, str]:
@@ -107,6 +124,24 @@ def _of_reference(image_id: str, properties: Mapping[str, Any]) -> Source:
         image_id=image_id,
         reference=f'{REPOSITORY}:{image_id}-{image.digest.replace("sha256:", _DIGEST)}',
         remote=Remote(image, str(properties.get(SECRET_PROPERTY) or '') or None))
+
+
+def trusted(source: Source, properties: Mapping[str, Any],
+            certificates: Sequence[str]) -> Source:
+    """The image for a server whose owner trusts these certificates; itself for none.
+
+    It has a name of its own in the engine, one for each signature: what has that name was
+    verified, whatever the same image without it was loaded for.
+
+    :param properties: all the image has, in full; Nova's record of a server cuts signatures.
+    """
+    if not certificates:
+        return source
+    signature = json.dumps([properties.get(name) for name in _SIGNATURE])
+    digest = hashlib.sha256(signature.encode()).hexdigest()[:32]
+    return dataclasses.replace(
+        source, reference=f'{source.reference}-signed-{digest}',
+        trust=Trust(properties.get(_SIGNATURE[-1]), tuple(certificates)))
 
 
 def content_of(reference: str) -> str:

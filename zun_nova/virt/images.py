@@ -22,6 +22,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import threading
 import time
@@ -38,6 +39,7 @@ from zun_nova.virt import archive
 from zun_nova.virt import download
 from zun_nova.virt import image_source
 from zun_nova.virt import pulls
+from zun_nova.virt import signature
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Images:
         credentials = self._pulls.authorize(context, source, remote) if remote else None
         with self._alone(source.reference):
             if self._store.image_id(source.reference) is not None:
+                signature.check_signer(context, source)
                 return False
             LOG.info('Loading image %s into the engine', source.image_id)
             with timeutils.StopWatch() as watch:
@@ -105,16 +108,28 @@ class Images:
             LOG.info('Loaded image %s in %.1f s', source.image_id, watch.elapsed())
             return True
 
-    def source(self, context: Any, image_id: str) -> image_source.Source:
+    def source(self, context: Any, image_id: str,
+               certificates: Sequence[str] = ()) -> image_source.Source:
         """What Glance says now of an image.
 
+        :param certificates: those that are trusted; none: the image need not be signed.
         :raises errors.ImageInvalid: it is no image of a container.
         :raises nova.exception.NovaException: Glance has none, or refuses.
         """
         image = self._glance.get(context, image_id)
         image_meta = objects.ImageMeta.from_dict(image)
         image_meta.id = image_id
-        return image_source.of_image(image_meta, image['properties'])
+        return image_source.trusted(
+            image_source.of_image(image_meta, image['properties']), image['properties'],
+            certificates)
+
+    def trusted(self, context: Any, source: image_source.Source,
+                certificates: Sequence[str]) -> image_source.Source:
+        """The same for a server whose owner trusts these certificates.
+
+        :raises: what source() does.
+        """
+        return self.source(context, source.image_id, certificates) if certificates else source
 
     def forget(self, reference: str) -> bool:
         """Remove an image that nobody uses; returns whether it is gone."""
@@ -156,7 +171,7 @@ class Images:
     def _load(self, context: Any, source: image_source.Source,
               check: Callable[[], None]) -> None:
         data = download.chunks(
-            self._glance, context, source.image_id, self._conf.zun_nova.image_timeout)
+            self._glance, context, source, self._conf.zun_nova.image_timeout)
         try:
             with contextlib.closing(data):
                 pieces = _checked(download.reported(data, source.image_id, source.size), check)

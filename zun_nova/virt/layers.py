@@ -99,19 +99,16 @@ class LayerStore:
         """The layers of an image, by name or content id."""
         return self._engine.image_layers(name)
 
-    def base(self, image_ref: str, image: layers.ImageLayers) -> tuple[
-            str, layers.ImageLayers] | None:
-        """The Glance image on which the server's is built: its name in the engine, its layers.
+    def bases(self, image_ref: str, image: layers.ImageLayers) -> dict[str, layers.ImageLayers]:
+        """The Glance image on which the server's is built, by its names in the engine.
 
         :param image_ref: the Glance image of the server.
-        :returns: None when the engine has it no more.
+        :returns: nothing when the engine has it no more.
         """
-        for stored in self._images.list_images(image_source.REPOSITORY):
-            if image_source.image_id_of(stored.reference) == image_ref:
-                found = self._engine.image_layers(stored.reference)
-                if image.begins_with(found):
-                    return stored.reference, found
-        return None
+        found = {stored.reference: self._engine.image_layers(stored.reference)
+                 for stored in self._images.list_images(image_source.REPOSITORY)
+                 if image_source.image_id_of(stored.reference) == image_ref}
+        return {name: below for name, below in found.items() if image.begins_with(below)}
 
     def sweep(self, uuid: str) -> None:
         """Forget the layers that no container of the server is made of; may be called again."""

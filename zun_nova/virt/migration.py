@@ -151,9 +151,8 @@ class Migrations:
     @staticmethod
     def _check_size(store: layers.LayerStore, instance: Any, flavor: Any, layer: str) -> None:
         image = store.of(layer)
-        below = store.base(instance.image_ref, image)
-        if below is not None:
-            layers.check_size(image.size_bytes - below[1].size_bytes, flavor.root_gb)
+        for below in store.bases(instance.image_ref, image).values():   # one by several names
+            layers.check_size(image.size_bytes - below.size_bytes, flavor.root_gb)
 
     def _stay(self, instance: Any, network_info: Any, container: base.ContainerInfo) -> None:
         """Have the server as it was before it was to leave."""

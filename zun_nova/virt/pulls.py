@@ -31,6 +31,7 @@ from zun_nova.virt import download
 from zun_nova.virt import image_source
 from zun_nova.virt import registry
 from zun_nova.virt import registry_secret
+from zun_nova.virt import signature
 from zun_nova.virt.runtime import registry as runtime_registry
 
 LOG = logging.getLogger(__name__)
@@ -103,9 +104,9 @@ class Pulls:
             raise errors.ImageInvalid(
                 source.image_id, f'no images of {reference.name} are run here; upload the image '
                 f'itself (allowed: {known})')
-        if download.signed():
+        if signature.demanded(source):
             raise errors.ImageInvalid(
-                source.image_id, 'this cloud runs signed images only, and what a registry '
+                source.image_id, 'only signed images are wanted, and what a registry '
                 'delivers has no signature; upload the image itself')
         if not isinstance(self._engine, runtime_registry.Puller):
             raise errors.ImageInvalid(

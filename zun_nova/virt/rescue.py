@@ -47,6 +47,7 @@ from zun_nova.virt import power
 from zun_nova.virt import process
 from zun_nova.virt import rescue_root
 from zun_nova.virt import servers
+from zun_nova.virt import signature
 from zun_nova.virt import spec
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import roots
@@ -169,7 +170,9 @@ class Rescues:
         image = glance.API().get(context, image_id)
         full_meta = objects.ImageMeta.from_dict(image)
         full_meta.id = image_id
-        source = image_source.of_image(full_meta, image['properties'])
+        source = image_source.trusted(
+            image_source.of_image(full_meta, image['properties']), image['properties'],
+            signature.trusted_by(instance))
         wanted = SHELL if own else process_of(image['properties'])
         mount = spec.Mount(str(self._roots.path(str(instance.uuid))), TARGET)
         container = dataclasses.replace(

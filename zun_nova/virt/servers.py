@@ -41,6 +41,7 @@ from zun_nova.virt import network
 from zun_nova.virt import passthrough
 from zun_nova.virt import rescue_root
 from zun_nova.virt import resources
+from zun_nova.virt import signature
 from zun_nova.virt import spec
 from zun_nova.virt import tenants
 from zun_nova.virt import timezone
@@ -128,7 +129,9 @@ class Servers:
         # What the owner asks for is checked before anything is fetched or made.
         properties = {} if image_source.is_shelved(
             instance, image_meta) else image_source.properties_of(instance)
-        source = image_source.of_image(image_meta, properties)
+        source = self._images.trusted(
+            context, image_source.of_image(image_meta, properties),
+            signature.trusted_by(instance))
         container = timezone.with_timezone(guest.with_files(
             self.container_of(instance, image_meta, source.reference), given))
         check = wanted.Wanted(context, instance).check

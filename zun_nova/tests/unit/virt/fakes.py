@@ -31,5 +31,5 @@ def instance(**changes: Any) -> types.SimpleNamespace:
     values = {'uuid': UUID, 'name': 'instance-00000001', 'hostname': 'web',
               'project_id': 'project', 'user_id': 'user', 'image_ref': IMAGE_ID,
               'task_state': None, 'metadata': {}, 'system_metadata': {}, 'user_data': None,
-              'flavor': flavor(), 'numa_topology': None}
+              'flavor': flavor(), 'numa_topology': None, 'trusted_certs': None}
     return types.SimpleNamespace(**(values | changes))

@@ -20,6 +20,7 @@ import threading
 import time
 
 from cryptography import exceptions as crypto_exceptions
+from cursive import exception as cursive_exception
 import fixtures
 from nova import exception
 from nova import test
@@ -28,6 +29,7 @@ from nova.image import glance
 from zun_nova import errors
 from zun_nova.tests import fake_glance
 from zun_nova.virt import download
+from zun_nova.virt import image_source
 
 DATA = bytes(range(256)) * 4096   # 1 MiB
 
@@ -56,8 +58,8 @@ class ChunksTest(test.NoDBTestCase):
         self.flags(api_servers=[self.glance.url], num_retries=0, group='glance')
 
     def chunks(self, image: fake_glance.Image, timeout: float = 20) -> download.Generator:
-        return download.chunks(
-            glance.API(), self.glance.context(), image.record['id'], timeout)
+        source = image_source.Source(image.record['id'], 'name')
+        return download.chunks(glance.API(), self.glance.context(), source, timeout)
 
     def fails(self, kind: type[Exception], image: fake_glance.Image, **more: float) -> str:
         """The last next() fails, however much came before."""
@@ -129,12 +131,12 @@ class SignatureTest(ChunksTest):
     def test_no_signature(self) -> None:
         self.useFixture(fixtures.MonkeyPatch(
             'cursive.signature_utils.get_verifier', self._no_signature))
-        self.assertIn('runs signed images only',
+        self.assertIn('only signed images are wanted',
                       self.fails(errors.ImageInvalid, self.glance.add(DATA)))
 
     @staticmethod
     def _no_signature(**_: object) -> None:
-        raise download.cursive_exception.SignatureVerificationError(reason='none')
+        raise cursive_exception.SignatureVerificationError(reason='none')
 
 
 class ReportedTest(test.NoDBTestCase):

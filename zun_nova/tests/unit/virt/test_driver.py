@@ -112,7 +112,7 @@ class DriverCase(test.NoDBTestCase):
                   'system_metadata': {}, 'key_data': None}
         made = fake_instance.fake_instance_obj(
             self.context, expected_attrs=['metadata', 'system_metadata'], **(values | updates))
-        made.flavor.ephemeral_gb, made.numa_topology = 0, None
+        made.flavor.ephemeral_gb, made.numa_topology, made.trusted_certs = 0, None, None
         return made
 
     def image_meta(self, **updates: Any) -> objects.ImageMeta:

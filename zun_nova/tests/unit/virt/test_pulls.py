@@ -223,7 +223,8 @@ class RefusalTest(PullsCase):
 
     def test_signed_images_only(self):
         self.flags(verify_glance_signatures=True, group='glance')
-        self.assertIn('signed images only', self.refusal(self.remote(), errors.ImageInvalid))
+        self.assertIn('only signed images are wanted',
+                      self.refusal(self.remote(), errors.ImageInvalid))
 
     def test_engines_that_fetch_none(self):
         self.images = images.Images(object(), images_cases.CONF)

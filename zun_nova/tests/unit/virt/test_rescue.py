@@ -140,6 +140,18 @@ class RescueTest(RescueCase):
         self.rescue()
         self.assertTrue(self.container().running)
 
+    def test_image_that_must_be_signed(self) -> None:
+        self.server.trusted_certs = objects.TrustedCerts(ids=['root'])
+        trusted = []
+
+        def download(_context: Any, _image_id: str, data: Any, trusted_certs: Any) -> None:
+            trusted.append(trusted_certs.ids)
+            data.write(self.glance.archive)
+        self.glance.download = download   # type: ignore[method-assign]
+        self.rescue()
+        self.assertEqual([['root']], trusted)
+        self.assertIn('-signed-', self.container().config['Image'])
+
     def test_own_image_gives_a_shell(self) -> None:
         """Whatever the owner told the server to run, for that may be what is broken."""
         self.server.metadata = {'container:command': '["broken"]'}
