@@ -161,9 +161,10 @@ Seconds between two looks for what servers that are not on this host have left
 on it: containers that hold a network, ports, containers of failed builds.
 
 The first look is when nova-compute starts; 0: the only one. A look costs two
-calls of the engine and one of the database. What is removed is logged. What a
+calls of the engine and two of the database. What is removed is logged. What a
 failed build has left while its server is on another host, or on none, is
-removed at the second look.
+removed at the second look. A resize or migration with which nobody has gone on
+for migration_timeout seconds, as a nova-compute was killed, is gone on with.
 """,
     ),
     cfg.BoolOpt(
@@ -186,7 +187,9 @@ find when they start keep that size. Off: servers restart with every resize.
 Seconds that the engine may take to make a layer of what a server has written,
 and after which a transfer to another host without progress has failed.
 
-Meanwhile the server stands still. After a failure it runs on where it was.
+Meanwhile the server stands still. After a failure it runs on where it was. Also
+how long a step of a resize or migration may not have begun before nova-compute
+sees to it; see reconcile_interval.
 """,
     ),
     cfg.StrOpt(

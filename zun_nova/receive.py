@@ -18,9 +18,9 @@ of the key in ``authorized_keys`` it is all that the key can do::
     restrict,command="zun-nova-receive --directory DIRECTORY" ssh-ed25519 AAAA...
 
 What it is to do are its words or, under a forced command, those of
-``SSH_ORIGINAL_COMMAND``: ``check``; ``put NAME LIMIT``, with the data as
-standard input; ``drop NAME``. Names are checked: it writes and removes nothing
-but layers of servers below the one directory.
+``SSH_ORIGINAL_COMMAND``: ``check``; ``put NAME LIMIT`` and ``note NAME``, with
+the data as standard input; ``drop NAME``. Names are checked: it writes and
+removes nothing but layers of servers below the one directory.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ import os
 import pathlib
 import shlex
 import sys
+from typing import BinaryIO
 
 from zun_nova.virt import frames
 from zun_nova.virt import received
 
 PROGRAM = 'zun-nova-receive'
+_MAX_NOTE = 64 * 1024
 DEFAULT_DIRECTORY = f'/var/lib/nova/instances/{received.DIRECTORY}'
 
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(PROGRAM, description=__doc__.split('\n\n')[0])
     parser.add_argument('--directory', type=pathlib.Path, default=DEFAULT_DIRECTORY,
                         help='zun_nova/received below instances_path of nova.conf (%(default)s)')
-    parser.add_argument('words', nargs='*', help='check | put NAME LIMIT | drop NAME')
+    parser.add_argument('words', nargs='*', help='check | put NAME LIMIT | note NAME | drop NAME')
     given = parser.parse_args(arguments)
     try:
         answer = _do(received.Store(given.directory), _words(given.words))
@@ -75,8 +77,21 @@ def _do(store: received.Store, words: Sequence[str]) -> str:
             return ''
         case ['put', name, limit] if limit.isdecimal():
             return store.put(name, frames.read(sys.stdin.buffer), int(limit))
+        case ['note', name]:
+            store.note(name, _text(sys.stdin.buffer))
+            return ''
         case ['drop', name]:
             store.drop(name)
             return ''
         case _:
-            raise received.Refused('it takes check, put NAME LIMIT and drop NAME, nothing else')
+            raise received.Refused(
+                'it takes check, put NAME LIMIT, note NAME and drop NAME, nothing else')
+
+
+def _text(stream: BinaryIO) -> str:
+    data = b''
+    for piece in frames.read(stream):
+        data += piece
+        if len(data) > _MAX_NOTE:
+            raise received.Refused('a note is shorter')
+    return data.decode(errors='replace')

@@ -110,7 +110,10 @@ class Carrier:
                     self._limit)
         except tar_stream.BadArchive as ex:
             raise errors.TransferFailed(dest, str(ex)) from ex
-        return moved.Moved(layer=layer, base=plan.base, sha256=digest)
+        left = moved.Moved(layer=layer, base=plan.base, sha256=digest)
+        # Nova tells it as well, unless nova-compute dies before.
+        self._transport.note(dest, name, left.to_json())
+        return left
 
     def take_back(self, name: str, dest: str) -> None:
         """Have it there no more; if it cannot be, that host removes it itself later."""

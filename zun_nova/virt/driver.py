@@ -61,6 +61,7 @@ from zun_nova.virt import snapshot
 from zun_nova.virt import spec
 from zun_nova.virt import states
 from zun_nova.virt import suspend
+from zun_nova.virt import unfinished
 from zun_nova.virt.console import consoles
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
@@ -372,6 +373,8 @@ class ContainerDriver(driver.ComputeDriver):
 
     def resume_state_on_host_boot(self, context: Any, instance: Any, network_info: Any,
                                   share_info: Any, block_device_info: Any = None) -> None:
+        if instance.task_state in unfinished.TASKS:
+            return   # it is between two hosts, or two containers, and this one may have none
         with faults.operating(instance):
             self._rescues.before_start(instance)
             self._power.on(instance, network_info)

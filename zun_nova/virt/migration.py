@@ -37,6 +37,7 @@ from zun_nova import errors
 from zun_nova.vif import plug
 from zun_nova.virt import carrier as carriers
 from zun_nova.virt import identity
+from zun_nova.virt import image_source
 from zun_nova.virt import images
 from zun_nova.virt import layers
 from zun_nova.virt import locks
@@ -235,6 +236,13 @@ class Migrations:
         elif not there and not self._put_back(instance):
             raise errors.NotFound('find the server', 'this host has nothing of it')
 
+    def left_for(self, instance: Any) -> moved.Moved | None:
+        """How a server was left that has not arrived yet; None: this host cannot tell."""
+        left = self._noted(instance)
+        if left is None and self._servers.exists(instance):
+            return moved.Moved()   # it stayed, for nothing but limits is to change
+        return left
+
     def _noted(self, instance: Any) -> moved.Moved | None:
         """How its present migration has left it, if it came or was to come here."""
         try:
@@ -244,8 +252,11 @@ class Migrations:
         if str(instance.uuid) not in carrier.servers():
             return None   # as nearly always, and Nova's database need not be asked
         migration = instance.migration_context
-        return migration and carrier.noted(
-            received.name_of(str(instance.uuid), migration.migration_id))
+        if migration is None:
+            return None
+        name = received.name_of(str(instance.uuid), migration.migration_id)
+        left = carrier.noted(name)
+        return left if left and _is_of(left, name, str(instance.image_ref)) else None
 
     def _is_made_of(self, instance: Any, left: moved.Moved) -> bool:
         container = self._engine.inspect(identity.container_name(instance))
@@ -347,6 +358,12 @@ def is_same_host(migration: Any) -> bool:
 def _file_of(layer: str) -> str:
     """The name under which a layer travels."""
     return layer.removeprefix(f'{layers.REPOSITORY}:')
+
+
+def _is_of(left: moved.Moved, name: str, image_ref: str) -> bool:
+    """Whether a note, which other hosts can write, is of the server it was written for."""
+    return _file_of(left.layer) == name and (
+        not left.base or image_source.image_id_of(left.base) == image_ref)
 
 
 def _reason(ex: Exception) -> Exception:

@@ -12,6 +12,8 @@
 
 """Removes what servers have left on this host that are no longer here.
 
+Has migrations of those that are here go on whose message was lost, on the way.
+
 A nova-compute that is killed, or an engine that is down while a failed build
 is cleaned up, leaves containers, network namespaces and ports behind. Nova's
 own start finishes deletions and sets interrupted builds to ERROR, for their
@@ -49,6 +51,7 @@ from zun_nova.virt import identity
 from zun_nova.virt import migration
 from zun_nova.virt import network
 from zun_nova.virt import rescue_root
+from zun_nova.virt import unfinished
 from zun_nova.virt.runtime import base
 
 LOG = logging.getLogger(__name__)
@@ -150,6 +153,8 @@ class Reconciler:
         self._host = host
         self._interval = interval
         self._rescue_roots = rescue_root.RescueRoots(conf.CONF, host)
+        self._unfinished = unfinished.Unfinished(
+            moves, host, conf.CONF.zun_nova.migration_timeout)
         self._seen: set[str] = set()
         self._asked: set[str] = set()
         self._failure = ''
@@ -177,7 +182,7 @@ class Reconciler:
             self._ended.wait(self._interval or None)
 
     def reconcile(self, context: Any) -> None:
-        """Look once. Three calls when nothing is left: two of the engine, one of the database.
+        """Look once. Four calls when nothing is left: two of the engine, two of the database.
 
         Acts only when engine, switch and database have all answered.
 
@@ -185,8 +190,8 @@ class Reconciler:
         :raises Exception: the database did not, whatever RPC raises then.
         """
         found = self._remains()
-        here = {instance.uuid for instance in objects.InstanceList.get_by_host(
-            context, self._host, expected_attrs=[])}
+        instances = objects.InstanceList.get_by_host(context, self._host, expected_attrs=[])
+        here = {instance.uuid for instance in instances}
         found = {uuid: each for uuid, each in found.items() if uuid not in here}
         records = self._records(context, found) if found else {}
         later = set()
@@ -202,6 +207,7 @@ class Reconciler:
                 self._remove(context, uuid)
         self._seen = later
         self._asked &= found.keys()
+        self._unfinished.look(context, instances)
 
     def _remove(self, context: Any, uuid: str) -> None:
         """Look again while Nova does nothing with the server, and remove."""

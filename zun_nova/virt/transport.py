@@ -86,6 +86,13 @@ class Transport(abc.ABC):
         """
 
     @abc.abstractmethod
+    def note(self, host: str, name: str, text: str) -> None:
+        """Have a text there under the name of a file, which goes with it; may be called again.
+
+        :raises errors.TransferFailed: the host does not take it.
+        """
+
+    @abc.abstractmethod
     def drop(self, host: str, name: str) -> None:
         """Have no such file there.
 
@@ -129,6 +136,12 @@ class Shared(Transport):
         except received.Refused as ex:
             raise errors.TransferFailed(host, str(ex)) from ex
 
+    def note(self, host: str, name: str, text: str) -> None:
+        try:
+            self._store.note(name, text)
+        except received.Refused as ex:
+            raise errors.TransferFailed(host, str(ex)) from ex
+
     def drop(self, host: str, name: str) -> None:
         self._store.drop(name)
 
@@ -149,6 +162,9 @@ class Ssh(Transport):
 
     def send(self, host: str, name: str, pieces: Iterable[bytes], limit: int) -> str:
         return self._run(host, ['put', name, str(limit)], frames.written(reported(pieces, host)))
+
+    def note(self, host: str, name: str, text: str) -> None:
+        self._run(host, ['note', name], frames.written([text.encode()]))
 
     def drop(self, host: str, name: str) -> None:
         self._run(host, ['drop', name])

@@ -17,11 +17,12 @@ line: JSON both. Each command is done by a new driver in a process of its own,
 forked from this one, which has imported everything, started no thread and
 connected to nothing: a quick way to a new nova-compute.
 
-Commands: the methods of :class:`_Child`. With
+Commands: the methods of :class:`Child`. With
 ``kill_at`` the child kills itself before its n-th step. A step is whatever
 changes something outside of the process: a request to the engine, before it
 is sent and again before it is answered, a piece of the image, a privileged
-call, a change of the switch. The answer names the steps that were reached.
+call, a change of the switch. The answer names the steps that were reached, and
+what the command told.
 """
 
 from __future__ import annotations
@@ -81,10 +82,12 @@ _UPLOAD_PIECE = 64 * 1024
 _UPLOAD_STEP = 1024 * 1024
 #: Seconds after which a child that hangs is ended.
 _DEADLINE = 300
+#: Begins what a command has told, after its steps.
+_TOLD = 'told: '
 _UUID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
-class _Steps:
+class Steps:
     """Counts, and kills before the n-th."""
 
     def __init__(self, kill_at: int | None, out: TextIO) -> None:
@@ -138,23 +141,27 @@ def _request(request: Any) -> str | None:
     return None if request.method == 'GET' else f'{request.method} {path}'
 
 
-class _Child:
+class Child:
     """One nova-compute's worth of work on one server.
 
-    :param server: its uuid, and the id and mac of its port.
+    :param server: its uuid, the id and mac of its port, and the host if that is another.
     :param record: what Nova's database says of the server: 'here', 'elsewhere', 'deleted'.
     """
 
-    def __init__(self, steps: _Steps, image: str, server: dict[str, str],
+    #: What the owner of the server asks for.
+    DOCUMENT = DOCUMENT
+
+    def __init__(self, steps: Steps, image: str, server: dict[str, Any],
                  record: str = 'here') -> None:
         self._steps = steps
         self._image = pathlib.Path(image)
+        self._host = server.get('host', HOST)
         self._context = nova_context.get_admin_context()
         self._instance = fake_instance.fake_instance_obj(
             self._context, uuid=server['uuid'], image_ref=IMAGE_ID, project_id='project',
             user_id='user', hostname='web', config_drive='', metadata={}, system_metadata={},
             user_data=None, expected_attrs=['metadata', 'system_metadata'])
-        self._instance.user_data = base64.b64encode(DOCUMENT).decode()
+        self._instance.user_data = base64.b64encode(self.DOCUMENT).decode()
         self._instance.flavor.memory_mb, self._instance.flavor.vcpus = 64, 1
         self._instance.flavor.ephemeral_gb, self._instance.numa_topology = 0, None
         self._network_info = [fakes.vif(
@@ -162,13 +169,13 @@ class _Child:
             port_id=server['port'], mac=server['mac'])]
         self._set_record(record)
         driver.images.glance.API = lambda: types.SimpleNamespace(
-            download=self._download, update=self._update, get=_image)
+            download=self._download, update=self._update, get=image_of)
         self._driver = driver.ContainerDriver(fake.FakeVirtAPI())
-        self._driver.init_host(HOST)
+        self._driver.init_host(self._host)
         self._steps.watch_all()
 
     def spawn(self) -> None:
-        meta = objects.ImageMeta.from_dict(_image(None, IMAGE_ID))
+        meta = objects.ImageMeta.from_dict(image_of(None, IMAGE_ID))
         self._driver.spawn(self._context, self._instance, meta, [], None, {},
                            network_info=self._network_info)
 
@@ -212,15 +219,15 @@ class _Child:
 
     def _finish(self, vm_state: str, task_state: str) -> None:
         self._set_network_info()
-        _stub(objects.Instance, 'save', None)
-        _stub(exits, 'record', None)
+        stub(objects.Instance, 'save', None)
+        stub(exits, 'record', None)
         self._instance.vm_state, self._instance.task_state = vm_state, task_state
         self._driver._rescues.recover(self._instance)
         if (self._instance.vm_state, self._instance.task_state) != (vm_states.ACTIVE, None):
             raise AssertionError(self._instance)
 
     def _set_network_info(self) -> None:
-        _stub(objects.Instance, 'get_network_info', self._network_info)
+        stub(objects.Instance, 'get_network_info', self._network_info)
 
     def recover(self) -> None:
         """As Nova does next, with what was left by one that was killed.
@@ -241,7 +248,7 @@ class _Child:
     def _look(self) -> None:
         reconciler = reconcile.Reconciler(
             self._driver._runtime, self._driver._networks, self._driver._drives,
-            self._driver._migrations, HOST, interval=0)
+            self._driver._migrations, self._host, interval=0)
         for _ in range(2):   # what belongs to a server elsewhere goes at the second look
             reconciler.reconcile(self._context)
 
@@ -249,12 +256,12 @@ class _Child:
         """Stand in for Nova's database."""
         self._record = record
         row = types.SimpleNamespace(
-            uuid=self._instance.uuid, host='other' if record == 'elsewhere' else HOST,
-            deleted=record == 'deleted')
-        _stub(objects.InstanceList, 'get_by_host', [row] if record == 'here' else [])
-        _stub(objects.InstanceList, 'get_by_filters', [row])
-        _stub(objects.MigrationList, 'get_by_filters', [])
-        _stub(objects.VirtualInterfaceList, 'get_by_instance_uuid', [])
+            uuid=self._instance.uuid, host='other' if record == 'elsewhere' else self._host,
+            deleted=record == 'deleted', task_state=None)
+        stub(objects.InstanceList, 'get_by_host', [row] if record == 'here' else [])
+        stub(objects.InstanceList, 'get_by_filters', [row])
+        stub(objects.MigrationList, 'get_by_filters', [])
+        stub(objects.VirtualInterfaceList, 'get_by_instance_uuid', [])
 
     def _update_task_state(self, task_state: str, expected_state: str = '') -> None:
         self._steps.step(task_state)
@@ -278,17 +285,17 @@ class _Child:
             yield data[start:start + size]
 
 
-def _image(_context: Any, image_id: str) -> dict[str, Any]:
+def image_of(_context: Any, image_id: str) -> dict[str, Any]:
     properties = {} if image_id == IMAGE_ID else {'os_command_line': 'sleep infinity'}
     return {'id': image_id, 'checksum': 'c0ffee', 'container_format': 'docker',
             'disk_format': 'raw', 'properties': properties}
 
 
-def _stub(owner: Any, name: str, result: Any) -> None:
+def stub(owner: Any, name: str, result: Any) -> None:
     setattr(owner, name, lambda *args, **kwargs: result)
 
 
-def _in_child(command: dict[str, Any]) -> dict[str, Any]:
+def _in_child(command: dict[str, Any], kind: type[Child]) -> dict[str, Any]:
     """Do it in a process of its own; says how that ended and which steps it reached."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -298,7 +305,7 @@ def _in_child(command: dict[str, Any]) -> dict[str, Any]:
         code = 1
         with os.fdopen(writer, 'w') as out:
             try:
-                _do(command, out)
+                _do(command, kind, out)
                 code = 0
             except BaseException:  # noqa: BLE001  the parent is told
                 traceback.print_exc(file=sys.stderr)
@@ -307,16 +314,19 @@ def _in_child(command: dict[str, Any]) -> dict[str, Any]:
     with os.fdopen(reader) as said:
         steps = said.read().splitlines()
     _, status = os.waitpid(pid, 0)
-    return {'end': os.waitstatus_to_exitcode(status), 'steps': steps}
+    told = steps.pop().removeprefix(_TOLD) if steps and steps[-1].startswith(_TOLD) else None
+    return {'end': os.waitstatus_to_exitcode(status), 'steps': steps, 'told': told}
 
 
-def _do(command: dict[str, Any], out: TextIO) -> None:
-    steps = _Steps(command.get('kill_at'), out)
-    child = _Child(steps, command['image'], command['server'], command.get('record', 'here'))
-    getattr(child, command['do'])()
+def _do(command: dict[str, Any], kind: type[Child], out: TextIO) -> None:
+    steps = Steps(command.get('kill_at'), out)
+    child = kind(steps, command['image'], command['server'], command.get('record', 'here'))
+    told = getattr(child, command['do'])()
+    if told is not None:
+        print(_TOLD + told, file=out, flush=True)
 
 
-def main(docker_url: str, ovsdb: str, directory: str) -> None:
+def main(docker_url: str, ovsdb: str, directory: str, kind: type[Child] = Child) -> None:
     CONF([], project='nova', default_config_files=[])
     os_vif.initialize()
     objects.register_all()
@@ -326,7 +336,7 @@ def main(docker_url: str, ovsdb: str, directory: str) -> None:
     for context in (privileged.context, virt_privileged.context, ovs_privsep.vif_plug):
         context.set_client_mode(False)
     for line in sys.stdin:
-        print(json.dumps(_in_child(json.loads(line))), flush=True)
+        print(json.dumps(_in_child(json.loads(line), kind)), flush=True)
 
 
 if __name__ == '__main__':

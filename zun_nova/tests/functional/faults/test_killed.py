@@ -46,7 +46,10 @@ KILLED = -signal.SIGKILL
 RECORDS = ('here', 'deleted')
 
 
-class TestKilled(unittest.TestCase):
+class KilledCase(unittest.TestCase):
+    """A test with a host and an engine of its own, and a program that can be killed."""
+
+    module = killed.__name__
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -71,15 +74,17 @@ class TestKilled(unittest.TestCase):
         # What is kept for all servers, whether any was ever rescued.
         (self.instances / 'zun_nova' / rescue_root.DIRECTORY / killed.HOST).mkdir(
             parents=True, exist_ok=True)
-        self.program = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-m', killed.__name__, self.engine.url,
-             'tcp:127.0.0.1:6640', str(self.instances)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(self.end)
+        self.program = self.start(self.engine)
         self.number = itertools.count(1)
 
-    def end(self) -> None:
-        self.program.communicate(timeout=TIMEOUT)
+    def start(self, its_engine: Any) -> subprocess.Popen[str]:
+        """A program for the host that this thread is on."""
+        program = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-m', self.module, its_engine.url,
+             'tcp:127.0.0.1:6640', str(self.instances)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(program.communicate, timeout=TIMEOUT)
+        return program
 
     def do(self, command: str, server: dict[str, str], **more: Any) -> dict[str, Any]:
         self.program.stdin.write(json.dumps(
@@ -129,6 +134,15 @@ class TestKilled(unittest.TestCase):
             record = 'deleted' if record == 'here' else record
             time.sleep(0.2)
 
+    def eventually(self, happened: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not happened():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.1)
+
+
+class TestKilled(KilledCase):
+
     def test_spawn(self) -> None:
         before = self.traces()
         for number, record in enumerate(itertools.cycle(RECORDS), 1):
@@ -171,12 +185,6 @@ class TestKilled(unittest.TestCase):
     def image_names(self) -> set[str]:
         return {tag or row['Id'] for row in self.client.images(all=True)
                 for tag in row['RepoTags'] or [None]}
-
-    def eventually(self, happened: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while not happened():
-            self.assertLess(time.monotonic(), deadline, what)
-            time.sleep(0.1)
 
     def test_build_that_could_not_be_cleaned_up(self) -> None:
         """As when the engine is away just then, and Nova builds the server on another host."""

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import types
+
 from nova import exception
 from nova import objects
 from nova.compute import power_state
@@ -30,7 +32,13 @@ class InterruptedTest(test_migration.TwoHostsCase):
     def setUp(self) -> None:
         super().setUp()
         self.faults: list[str] = []
-        self.stub_out('nova.objects.Instance.save', lambda instance: None)
+        self.released: list[str] = []
+        self.migration.uuid = 'consumer'
+        self.stub_out('nova.scheduler.client.report.report_client_singleton',
+                      lambda: types.SimpleNamespace(
+                          delete_allocation_for_instance=lambda context, consumer, **_:
+                          self.released.append(consumer)))
+        self.stub_out('nova.objects.Instance.save', lambda instance, **_: None)
         self.stub_out('nova.compute.utils.add_instance_fault_from_exc',
                       lambda context, instance, ex: self.faults.append(str(ex)))
 
@@ -58,6 +66,7 @@ class InterruptedTest(test_migration.TwoHostsCase):
             self.assertEqual(vm_states.ERROR, instance.vm_state)
             self.assertIsNone(instance.task_state)
             self.assertIn('reboot it hard', self.faults[-1])
+            self.assertEqual('consumer', self.released.pop())   # of the old size
             self.reboot(instance)
             self.assertEqual(128 * 1024 ** 2, self.container(instance).host_config['Memory'])
 
@@ -87,6 +96,7 @@ class InterruptedTest(test_migration.TwoHostsCase):
                 self.go(instance, self.flavor())
             instance.flavor = self.flavor()
             self.start(instance, task_states.RESIZE_REVERTING)
+            self.assertEqual([], self.released)
             self.assertEqual(vm_states.ERROR, instance.vm_state)
             self.reboot(instance)
             self.assert_runs_as_before(instance, before)

@@ -86,7 +86,8 @@ class TestReconcile(test_driver.DriverCase):
         self.stub_out('nova.objects.InstanceList.get_by_filters',
                       lambda cls, *args, **kwargs: self.get_by_filters(*args, **kwargs))
         self.stub_out('nova.objects.MigrationList.get_by_filters',
-                      lambda cls, context, filters: self.migrations)
+                      lambda cls, context, filters: (
+                          self.migrations if 'instance_uuid' in filters else []))
         self.reconciler = reconcile.Reconciler(
             self.driver._runtime, self.driver._networks, self.driver._drives,
             self.driver._migrations, 'compute1', 0)

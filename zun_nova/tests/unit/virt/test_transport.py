@@ -31,6 +31,7 @@ from zun_nova.virt import transport
 
 NAME = '6d6a3a0e-6f0a-4f57-9d09-3d3a1a0f1c11-7'
 LIMIT = 10 * 1024 ** 2
+_EMPTY = b''.join(frames.written([]))
 #: What an ssh server does with a forced command: the last word is what was asked for.
 SSH = ('import os, sys; from zun_nova import receive; '
        'os.environ["SSH_ORIGINAL_COMMAND"] = sys.argv[-1]; '
@@ -64,6 +65,9 @@ class TransportTest(TransportCase):
                 digest = way.send('host', NAME, [data[:1000], data[1000:]], LIMIT)
                 self.assertEqual(data, b''.join(received.checked(self.store.read(NAME), digest)))
                 self.assertEqual([NAME], self.left())
+            for text in ('a', '{"b": "c"}'):
+                way.note('host', NAME, text)
+                self.assertEqual(text, self.store.noted(NAME))
             for _ in range(2):
                 way.drop('host', NAME)
                 self.assertEqual([], self.left())
@@ -146,8 +150,10 @@ class ReceiveTest(TransportCase):
     def test_other_names_are_refused(self) -> None:
         for name in ('../x', 'x', f'../{NAME}', f'{NAME}/x', f'{NAME}.part', NAME.upper(),
                      f'{NAME}\n'):
-            for words in (f"put '{name}' 1", f"drop '{name}'"):
-                self.assertIn('names no layer', self.refused(words), words)
+            for words in (f"put '{name}' 1", f"drop '{name}'", f"note '{name}'"):
+                self.assertIn('names no layer', self.refused(words, _EMPTY), words)
+        self.assertIn('shorter', self.refused(
+            f'note {NAME}', b''.join(frames.written([bytes(100_000)]))))
         self.assertEqual([], self.left())
 
     def test_a_stream_that_ends_early_leaves_nothing(self) -> None:
