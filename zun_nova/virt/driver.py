@@ -135,7 +135,7 @@ class ContainerDriver(driver.ComputeDriver):
         if not engine.live_restore:
             LOG.warning('A restart of %s stops all servers; set "live-restore": true in its '
                         'daemon.json', engine.name)
-        if not engine.remaps_users:
+        if engine.remaps_users is False:
             LOG.info('Root in a server is root on this host, though confined; "userns-remap" in '
                      'the daemon.json of %s makes it nobody', engine.name)
         if not engine.capabilities.disk_quota:

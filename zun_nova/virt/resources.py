@@ -38,6 +38,8 @@ TRAIT_HOST = TRAIT_PREFIX + 'HOST'
 STAT_TENANT = 'container_tenant'
 #: Of hosts that limit what a server writes to the disk of its flavor.
 TRAIT_DISK_QUOTA = TRAIT_PREFIX + 'DISK_QUOTA'
+#: Of hosts on which root in servers is nobody.
+TRAIT_USER_NAMESPACES = TRAIT_PREFIX + 'USER_NAMESPACES'
 #: Standard ones that are ours to set and to remove.
 _STANDARD_TRAITS = {os_traits.HW_CPU_HYPERTHREADING}
 
@@ -164,6 +166,8 @@ def traits(facts: HostFacts) -> set[str]:
              *map(runtime_trait, engine.runtimes), *facts.cpu_traits}
     if engine.capabilities.disk_quota:
         names.add(TRAIT_DISK_QUOTA)
+    if engine.remaps_users:
+        names.add(TRAIT_USER_NAMESPACES)
     if facts.processors.topology.has_threads:
         names.add(os_traits.HW_CPU_HYPERTHREADING)
     return names

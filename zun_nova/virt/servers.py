@@ -97,6 +97,10 @@ class Servers:
                     f'the host has no {device.path}; keep the flavor to hosts that have it')
         runtime = power.runtime or self._default.runtime
         engine = self._runtime.info()
+        if power.privileged and engine.remaps_users:
+            raise exception.ComputeResourcesUnavailable(reason=(
+                f'flavor extra spec {flavor_config.PRIVILEGED}: the engine maps users '
+                '(userns-remap) and makes no privileged containers'))
         if runtime is None or runtime in (known := engine.runtimes):
             self._check_pids(power.pids_limit, engine.oci_runtime(runtime).least_pids)
             return

@@ -119,6 +119,12 @@ class DockerEngine(fixtures.Fixture):
                 '--exec-opt', 'native.cgroupdriver=cgroupfs',
                 '--cgroup-parent', f'/{self._root.name}']
 
+    def config(self) -> dict[str, Any]:
+        """What daemon.json says of one of our own."""
+        return {'live-restore': True,
+                'runtimes': {'crun': {'path': self._crun()},
+                             'runsc': {'path': RUNSC, 'runtimeArgs': list(RUNSC_ARGUMENTS)}}}
+
     def runtime(self, timeout: int = 60) -> docker_runtime.DockerRuntime:
         """A runtime on this engine, configured as in nova.conf."""
         return docker_runtime.DockerRuntime(types.SimpleNamespace(zun_nova=types.SimpleNamespace(
@@ -180,10 +186,7 @@ class DockerEngine(fixtures.Fixture):
         self.url = f'unix://{self._root}/docker.sock'
         self.data = self._root / 'data'
         (self._root / 'run').mkdir()
-        (self._root / 'daemon.json').write_text(json.dumps({
-            'live-restore': True,
-            'runtimes': {'crun': {'path': self._crun()},
-                         'runsc': {'path': RUNSC, 'runtimeArgs': list(RUNSC_ARGUMENTS)}}}))
+        (self._root / 'daemon.json').write_text(json.dumps(self.config()))
         self._mount('--bind', str(self._root), str(self._root))
         self._mount('--make-shared', str(self._root))
         if self._data_bytes is not None:

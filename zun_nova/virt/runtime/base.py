@@ -83,8 +83,8 @@ class EngineInfo:
     capabilities: Capabilities
     #: The disk below data_root, /dev/NAME; None when it is on none of its own.
     disk_device: str | None = None
-    #: Root in containers is nobody on the host.
-    remaps_users: bool = False
+    #: Root in containers is nobody on the host. None: that is no setting of this engine.
+    remaps_users: bool | None = None
     #: What is special about its OCI runtimes, by their names; those left out are as runc.
     special: Mapping[str, oci.OciRuntime] = dataclasses.field(default_factory=dict)
 

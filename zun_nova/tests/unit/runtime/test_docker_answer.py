@@ -98,7 +98,7 @@ class InfoTest(testtools.TestCase):
                 name='docker', version='20.10.24', api_version='1.41', architecture='aarch64',
                 cpus=2, memory_bytes=3, data_root='/var/lib/docker', storage_driver='overlay2',
                 runtimes=('crun', 'runc'), default_runtime='runc', live_restore=True,
-                capabilities=base.Capabilities(update_limits=True)),
+                capabilities=base.Capabilities(update_limits=True), remaps_users=False),
             self.info())
 
     def test_disk_quota(self):

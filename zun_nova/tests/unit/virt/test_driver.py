@@ -486,6 +486,16 @@ class SpawnFailureTest(DriverCase):
             exception.ComputeResourcesUnavailable, self.driver.prepare_for_spawn, instance)
         self.assertIn("'kata'", str(ex))
 
+    def test_privileged_where_users_are_mapped(self) -> None:
+        """Another host may be without."""
+        instance = self.instance()
+        instance.flavor.extra_specs = {'container:privileged': 'true'}
+        self.driver.prepare_for_spawn(instance)
+        self.engine.engine.info['SecurityOptions'] = ['name=userns']
+        ex = self.assertRaises(
+            exception.ComputeResourcesUnavailable, self.driver.prepare_for_spawn, instance)
+        self.assertIn('container:privileged: the engine maps users', str(ex))
+
     def test_what_the_flavor_says_wrong(self) -> None:
         for key, value, words in (
             ('container:runtim', 'runc', 'no such key'),

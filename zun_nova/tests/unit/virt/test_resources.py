@@ -90,11 +90,13 @@ class ResourcesTest(base.BaseTestCase):
     def test_traits_of_what_not_every_host_can(self) -> None:
         core = host_topology.Cpu(0, 0, frozenset({0, 1}))
         threads = host_topology.Topology((host_topology.Node(0, (core,), 1, ()),))
-        engine = dataclasses.replace(ENGINE, capabilities=runtime.Capabilities(disk_quota=True))
+        engine = dataclasses.replace(
+            ENGINE, capabilities=runtime.Capabilities(disk_quota=True), remaps_users=True)
         facts = dataclasses.replace(
             FACTS, engine=engine, processors=host_processors.Processors(threads))
         self.assertEqual(
-            {'CUSTOM_CONTAINER_DISK_QUOTA', 'HW_CPU_HYPERTHREADING'},
+            {'CUSTOM_CONTAINER_DISK_QUOTA', 'CUSTOM_CONTAINER_USER_NAMESPACES',
+             'HW_CPU_HYPERTHREADING'},
             resources.traits(facts) - resources.traits(FACTS))
         self.assertFalse(any(map(resources.is_ours, ('CUSTOM_OTHER', 'HW_NUMA_ROOT'))))
         self.assertTrue(all(map(resources.is_ours, resources.traits(facts))))
