@@ -43,6 +43,7 @@ from zun_nova.virt import images
 from zun_nova.virt import interfaces
 from zun_nova.virt import interrupted
 from zun_nova.virt import lifecycle
+from zun_nova.virt import live_migration
 from zun_nova.virt import locks
 from zun_nova.virt import migration as migrations
 from zun_nova.virt import moved
@@ -326,6 +327,11 @@ class ContainerDriver(driver.ComputeDriver):
                                 power_on: bool = True, share_info: Any = None) -> None:
         with faults.operating(instance):
             self._migrations.revert(instance, network_info, power_on)
+
+    def check_can_live_migrate_destination(
+            self, context: Any, instance: Any, src_compute_info: Any, dst_compute_info: Any,
+            block_migration: Any = False, disk_over_commit: Any = False) -> Any:
+        live_migration.refuse()
 
     # -- images
 
