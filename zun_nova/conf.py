@@ -266,6 +266,19 @@ work after the last byte.
 While data flows to Glance, ``image_timeout`` says how long it may stand still.
 """,
     ),
+    cfg.BoolOpt(
+        'inject_password',
+        default=False,
+        help="""
+Set the password that Nova makes for each new server (``adminPass``) in it.
+
+Right after its process has started, by the ``chpasswd`` of its image, for root
+or the user whom the image property ``os_admin_user`` names. Servers without
+that program, and those whose process has ended by then, go without. Off: it is
+in the config drive only, if the server has one. A running server can be given
+a password in either case (``openstack server set --password``).
+""",
+    ),
     cfg.IntOpt(
         'console_max_bytes',
         default=102400,

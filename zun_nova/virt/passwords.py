@@ -17,12 +17,15 @@ from __future__ import annotations
 from typing import Any
 
 from nova import exception
+from oslo_log import log as logging
 
 from zun_nova import errors
 from zun_nova.virt import guest
 from zun_nova.virt import identity
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import streams
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds chpasswd may take; crypt(3) is slow on purpose.
 TIMEOUT = 60
@@ -54,6 +57,17 @@ def set_admin(runtime: base.Runtime, instance: Any, password: str) -> None:
     if result.exit_code:
         raise _refusal(f'its chpasswd ended with {result.exit_code}; is there a user {user!r} in '
                        'its /etc/passwd, and can that file be written?')
+
+
+def set_at_boot(runtime: base.Runtime, instance: Any, password: str) -> None:
+    """Give it to the administrator of a server that was just started, if its image can have one.
+
+    A server goes without rather than fail: most images have nothing that asks for a password.
+    """
+    try:
+        set_admin(runtime, instance, password)
+    except (exception.SetAdminPasswdNotSupported, errors.EngineError) as ex:
+        LOG.info('No password at boot: %s', ex, instance=instance)
 
 
 def _refusal(reason: str) -> exception.SetAdminPasswdNotSupported:

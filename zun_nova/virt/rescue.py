@@ -106,14 +106,7 @@ class Rescues:
                 self._servers.make(context, instance, container, network_info, power_on=True)
             on_failure.pop_all()
         if password:
-            self._set_password(instance, password)
-
-    def _set_password(self, instance: Any, password: str) -> None:
-        try:
-            passwords.set_admin(self._runtime, instance, password)
-        except (exception.SetAdminPasswdNotSupported, errors.EngineError) as ex:
-            # Most images cannot, and who rescues needs none on the console.
-            LOG.info('No rescue password: %s', ex, instance=instance)
+            passwords.set_at_boot(self._runtime, instance, password)
 
     def unrescue(self, instance: Any, network_info: Any) -> None:
         """Put the server's own container back and start it; may be called again."""

@@ -39,6 +39,7 @@ from zun_nova.virt import key_pair
 from zun_nova.virt import locks
 from zun_nova.virt import network
 from zun_nova.virt import passthrough
+from zun_nova.virt import passwords
 from zun_nova.virt import rescue_root
 from zun_nova.virt import resources
 from zun_nova.virt import signature
@@ -144,6 +145,8 @@ class Servers:
             on_failure.callback(self._remove_failed, instance, network_info)
             self.make(context, instance, container, network_info, power_on, given)
             on_failure.pop_all()
+        if power_on and given.admin_password and conf.CONF.zun_nova.inject_password:
+            passwords.set_at_boot(self._runtime, instance, given.admin_password)
 
     def container_of(self, instance: Any, image_meta: Any, image: str) -> spec.ContainerSpec:
         """The container that the server becomes.

@@ -23,6 +23,7 @@ from zun_nova.tests import fake_engine
 from zun_nova.tests import images
 from zun_nova.tests import runtime_contract
 from zun_nova.tests.unit.runtime import test_docker_contract
+from zun_nova.tests.unit.virt import test_driver
 from zun_nova.virt import identity
 from zun_nova.virt import passwords
 
@@ -87,6 +88,38 @@ class SetAdminTest(runtime_contract.Case):
             _instance(**properties), password)
         self.assertIn(words, failure.format_message())
         self.assertNotIn('hunter2', failure.format_message() + self.log.output)
+
+
+class BootTest(test_driver.DriverCase):
+
+    def setUp(self):
+        super().setUp()
+        self.flags(inject_password=True, group='zun_nova')
+        self.log = self.useFixture(fixtures.FakeLogger(level=logging.DEBUG))
+
+    def started(self, **more):
+        """What was run in a new server beside its own process."""
+        self.spawn(self.instance(), **more)
+        return self.engine.engine.execs.all
+
+    def test_set_once_it_runs(self):
+        [known] = self.started()
+        self.assertEqual((['chpasswd'], b'root:password\n'), (known.argv, known.stdin))
+        self.assertNotIn('root:password', str(self.engine.requests) + self.log.output)
+
+    def test_where_the_operator_has_it_off(self):
+        self.flags(inject_password=False, group='zun_nova')
+        self.assertEqual([], self.started())
+
+    def test_what_does_not_run(self):
+        self.assertEqual([], self.started(power_on=False))
+
+    def test_an_image_that_can_have_none(self):
+        """The server is made all the same."""
+        self.engine.engine.execs.exit_codes['chpasswd'] = 1
+        [known] = self.started()
+        self.assertEqual('running', known.owner.status)
+        self.assertIn('No password at boot: ', self.log.output)
 
 
 def _instance(**properties):
