@@ -19,6 +19,7 @@ import shutil
 import typing
 
 from zun_cloud import agents
+from zun_cloud import cinder
 from zun_cloud import content
 from zun_cloud import credentials
 from zun_cloud import databases
@@ -80,7 +81,7 @@ class BringUp:
 
     def _directories(self) -> None:
         for name in ('rabbitmq', 'neutron', 'glance/images', 'glance/staging', 'glance/tasks',
-                     'keystone'):
+                     'keystone', *(cinder.DIRECTORIES if cinder.wanted(self.settings) else ())):
             self.settings.directory('data', *name.split('/'))
         for host in hosts.all_hosts(self.settings):
             host.run.mkdir(parents=True, exist_ok=True)
@@ -140,6 +141,7 @@ class BringUp:
             node('compute hosts', self._wait_hosts,
                  ('nova-api', 'nova-scheduler', *computes, *self._network_agents())),
             *self._agent_tasks(),
+            *self._volume_tasks(),
         ]
 
     def _agent_tasks(self) -> list[graph.Node]:
@@ -147,6 +149,15 @@ class BringUp:
             return []
         every = tuple(agents.service_of(*item) for item in agents.wanted(self.settings))
         return [graph.Node('network agents', self._wait_agents, ('seed', 'neutron', *every))]
+
+    def _volume_tasks(self) -> list[graph.Node]:
+        if not cinder.wanted(self.settings):
+            return []
+        return [
+            graph.Node('volume type', lambda: cinder.make_type(self.admin()), ('seed', 'cinder')),
+            graph.Node('volume back end', lambda: cinder.wait_pool(self.admin()),
+                       ('seed', 'cinder', 'cinder-scheduler', 'cinder-volume')),
+        ]
 
     def _network_agents(self) -> tuple[str, ...]:
         """What a network must wait for to be served."""

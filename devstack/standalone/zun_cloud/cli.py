@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     up = commands.add_parser('up', help='install, start and fill whatever is missing')
     up.add_argument('--computes', type=int, metavar='N', help='number of compute hosts')
-    up.add_argument('--with', dest='extras', action='append', metavar='NAME',
-                    help='an optional service')
+    up.add_argument('--with', dest='extras', action='append', metavar='NAME,...',
+                    help=f"services besides: {', '.join(cloud_settings.EXTRAS)}")
     up.add_argument('--network', choices=cloud_settings.NETWORKS,
                     help="Neutron's back end: OVN, or Open vSwitch with agents")
     up.add_argument('--firewall', choices=cloud_settings.FIREWALLS,
@@ -77,9 +77,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    extras = getattr(options, 'extras', None)
     choices = {
         'computes': getattr(options, 'computes', None),
-        'extras': getattr(options, 'extras', None),
+        'extras': extras and cloud_settings.names_in(extras),
         'network': getattr(options, 'network', None),
         'firewall': getattr(options, 'firewall', None),
         'engine': getattr(options, 'engine', None),

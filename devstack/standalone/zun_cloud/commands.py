@@ -60,8 +60,6 @@ def run(
     match options.command:
         case 'up':
             with locked(settings):
-                # Refuse names that do not exist before they are remembered.
-                services.all_services(settings)
                 flavour.check(settings)
                 cloud_settings.remember(settings, choices)
                 return up(settings, server=not options.no_server)
@@ -182,7 +180,7 @@ def test(settings: cloud_settings.Settings, names: typing.Sequence[str]) -> int:
         on_cloud, key=lambda item: sibling.of(settings, item.network)
     ):
         if cloud == settings:
-            total.add(_test_on_cloud(cloud, list(group), up))
+            total.add(_test_on_cloud(cloud, list(group), _up_for_test))
         elif supervise.Manager(settings).is_running():
             reason = f'the cloud in {settings.state} is up: `cloud down` before this suite'
             total.skipped.update({item.name: reason for item in group})
@@ -195,9 +193,13 @@ def test(settings: cloud_settings.Settings, names: typing.Sequence[str]) -> int:
 
 def _up_beside(first: cloud_settings.Settings, settings: cloud_settings.Settings) -> int:
     sibling.share(first, settings)
-    # The first one needs fewer.
+    return _up_for_test(settings, server=False)
+
+
+def _up_for_test(settings: cloud_settings.Settings, *, server: bool = True) -> int:
+    # A suite's cloud may need more than the one this command was begun for.
     install.packages(settings, lambda name, seconds: print(f'{name} ({seconds:.1f} s)'))
-    return up(settings, server=False)
+    return up(settings, server=server)
 
 
 def _test_on_cloud(
@@ -212,7 +214,7 @@ def _test_on_cloud(
             # What a user's first command does, whatever was chosen here before.
             settings = dataclasses.replace(
                 settings, computes=suite.computes, firewall=suite.firewall,
-                engine=suite.engine)
+                engine=suite.engine, extras=suite.extras)
         if settings != now:
             now = settings
             if not _as_test(total, settings, f'up for {suite.name}', begin):
@@ -227,7 +229,8 @@ def _test_on_cloud(
 def _environment(settings: cloud_settings.Settings) -> dict[str, str]:
     """What brings `cloud`, called by a test, to the same settings."""
     names = ('state', 'computes', 'network', 'firewall', 'engine')
-    return {f'ZUN_CLOUD_{name.upper()}': str(getattr(settings, name)) for name in names}
+    found = {f'ZUN_CLOUD_{name.upper()}': str(getattr(settings, name)) for name in names}
+    return {**found, 'ZUN_CLOUD_WITH': ','.join(settings.extras)}
 
 
 def _as_test(

@@ -27,6 +27,7 @@ import pathlib
 import subprocess
 import typing
 
+from zun_cloud import cinder
 from zun_cloud import errors
 from zun_cloud import settings as cloud_settings
 from zun_cloud import shell
@@ -66,7 +67,7 @@ def schemas(
     glance = ['glance-manage', f'--config-file={etc}/glance/glance-api.conf']
     neutron = ['neutron-db-manage', f'--config-file={etc}/neutron/neutron.conf',
                f'--config-file={etc}/neutron/ml2_conf.ini']
-    return [
+    found = [
         _keystone(settings, passwords),
         _nova(settings),
         Schema('neutron', ('neutron',), 'neutron.db.migration.cli',
@@ -75,6 +76,11 @@ def schemas(
         Schema('placement', ('placement',), 'placement.cmd.manage',
                [[[*placement, 'db', 'sync']]]),
     ]
+    if cinder.wanted(settings):
+        manage = ['cinder-manage', f'--config-file={etc}/cinder/cinder.conf']
+        found.append(Schema('cinder', ('cinder',), 'cinder.cmd.manage',
+                            [[[*manage, 'db', 'sync']]]))
+    return found
 
 
 def _keystone(

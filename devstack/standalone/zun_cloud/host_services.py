@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 
 from zun_cloud import agents
+from zun_cloud import cinder
 from zun_cloud import health
 from zun_cloud import hosts
 from zun_cloud import logins
@@ -169,5 +170,6 @@ def _compute(host: hosts.Host) -> service.Service:
         (settings.program('nova-compute'), f'--config-file={config}'),
         ('seed', 'rabbitmq', 'placement', 'nova-conductor', host.engine_service,
          wires_ports(host)),
-        {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}, (config,), listens, stop_seconds=8,
+        {'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1', **cinder.search_path(settings)},
+        (config,), listens, stop_seconds=8,
     )

@@ -21,9 +21,8 @@ import typing
 import openstack
 import openstack.config
 
+from zun_cloud import cinder
 from zun_cloud import settings as cloud_settings
-
-SERVICE_USERS = ('placement', 'glance', 'neutron', 'nova')
 
 
 def environment(
@@ -62,9 +61,14 @@ def connect(
     return openstack.connection.Connection(config=region, app_name='zun-cloud')
 
 
+def service_users(settings: cloud_settings.Settings) -> tuple[str, ...]:
+    """Users by which services are known to each other."""
+    return ('placement', 'glance', 'neutron', 'nova', *settings.extras)
+
+
 def endpoints(settings: cloud_settings.Settings) -> dict[tuple[str, str], tuple[str, str]]:
     """(service, type) to port name and path."""
-    return {
+    found = {
         # Made by keystone-manage bootstrap, which does not correct it later.
         ('keystone', 'identity'): ('keystone', '/v3'),
         ('nova', 'compute'): ('nova-api', '/v2.1'),
@@ -72,6 +76,9 @@ def endpoints(settings: cloud_settings.Settings) -> dict[tuple[str, str], tuple[
         ('glance', 'image'): ('glance', ''),
         ('neutron', 'network'): ('neutron', ''),
     }
+    if cinder.wanted(settings):
+        found['cinder', 'block-storage'] = ('cinder', '/v3')
+    return found
 
 
 def seed(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str]) -> None:
@@ -84,7 +91,7 @@ def seed(settings: cloud_settings.Settings, passwords: typing.Mapping[str, str])
     domain = identity.find_domain('Default', ignore_missing=False)
     roles = {role.name: role for role in identity.roles()}
     service = _project(identity, 'service', domain)
-    for name in SERVICE_USERS:
+    for name in service_users(settings):
         user = _user(identity, name, passwords[name], domain, service)
         for role in ('admin', 'service'):
             identity.assign_project_role_to_user(service, user, roles[role])
@@ -133,5 +140,5 @@ def _fingerprint(
         for port, path in endpoints(settings).values()
         for internal in (False, True)
     ]
-    text = json.dumps([urls, dict(passwords), SERVICE_USERS], sort_keys=True)
+    text = json.dumps([urls, dict(passwords), service_users(settings)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -40,6 +40,10 @@ PACKAGES = (
 FOR_AGENTS = (
     'conntrack', 'dnsmasq-base', 'dnsmasq-utils', 'ipset', 'iptables', 'iputils-arping', 'radvd',
 )
+# What `cloud up --with NAME` runs.
+FOR_EXTRAS = {
+    'cinder': ('e2fsprogs', 'qemu-system-common', 'qemu-utils', 'xfsprogs'),
+}
 NEEDED_DISK = 6 * 2**30
 # The services' and this project's own.
 REQUIREMENTS = (
@@ -162,7 +166,10 @@ def check_disk(settings: cloud_settings.Settings) -> None:
 
 
 def _missing_packages(settings: cloud_settings.Settings) -> list[str]:
-    wanted = [*PACKAGES, *(FOR_AGENTS if settings.network == 'ovs' else ())]
+    wanted = [
+        *PACKAGES, *(FOR_AGENTS if settings.network == 'ovs' else ()),
+        *(package for name in settings.extras for package in FOR_EXTRAS[name]),
+    ]
     done = subprocess.run(
         ['dpkg-query', '-W', '-f', '${Package} ${db:Status-Status}\n', *wanted],
         capture_output=True, text=True, check=False,

@@ -19,9 +19,11 @@ cloud that was killed.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
+import struct
 import typing
 
 from zun_cloud import agents
@@ -186,25 +188,54 @@ def _query(path: pathlib.Path, database: str, table_name: str) -> list[dict[str,
 
 
 def mounts(settings: cloud_settings.Settings, mountinfo: str) -> list[Found]:
-    """Mounts below the state directory, innermost first."""
-    prefix = f'{settings.state}/'
-    points = [line.split()[4] for line in mountinfo.splitlines() if line]
-    # /proc writes blanks and the like as octal escapes.
-    names = [point.encode().decode('unicode_escape') for point in points]
-    return [Found('mount', name) for name in reversed(names) if name.startswith(prefix)]
+    """Mounts below the state directory, innermost first, with what is mounted."""
+    found = []
+    for line in mountinfo.splitlines():
+        mount, _, filesystem = line.partition(' - ')
+        # /proc writes blanks and the like as octal escapes.
+        name = mount.split()[4].encode().decode('unicode_escape')
+        if name.startswith(f'{settings.state}/'):
+            found.append(Found('mount', name, filesystem.split()[1]))
+    return found[::-1]
 
 
 def loops(settings: cloud_settings.Settings) -> list[Found]:
-    """Loop devices whose file is below the state directory."""
+    """Loop devices whose file is below the state directory.
+
+    The path the kernel knows says nothing once the mount is gone by which the file was opened,
+    as in a power cut of a host: a volume's file is known by its inode too.
+    """
     found = []
+    volumes = _files(settings.data / 'cinder/share')
     for path in sorted(pathlib.Path('/sys/block').glob('loop*/loop/backing_file')):
         try:
             backing = path.read_text().strip()
         except OSError:
             continue
-        if backing.startswith(f'{settings.state}/'):
-            found.append(Found('loop', f'/dev/{path.parent.parent.name}', backing))
+        device = f'/dev/{path.parent.parent.name}'
+        if backing.startswith(f'{settings.state}/') or _backing_file(device) in volumes:
+            found.append(Found('loop', device, backing))
     return found
+
+
+def _files(directory: pathlib.Path) -> set[tuple[int, int]]:
+    """Devices and inodes of what is in a directory, if there is one."""
+    if not directory.is_dir():
+        return set()
+    return {(path.stat().st_dev, path.stat().st_ino) for path in directory.iterdir()}
+
+
+def _backing_file(device: str) -> tuple[int, int] | None:
+    """Device and inode of a loop device's file; None when it has none any more."""
+    status = bytearray(232)
+    try:
+        with pathlib.Path(device).open('rb') as stream:
+            # LOOP_GET_STATUS64 of linux/loop.h, whose structure begins with these two.
+            fcntl.ioctl(stream, 0x4C05, status)
+    except OSError:
+        return None
+    number, inode = struct.unpack_from('QQ', status)
+    return number, inode
 
 
 def _command(entry: pathlib.Path) -> str:

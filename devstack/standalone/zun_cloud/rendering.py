@@ -25,6 +25,7 @@ import typing
 import jinja2
 
 from zun_cloud import agents
+from zun_cloud import cinder
 from zun_cloud import credentials
 from zun_cloud import hosts
 from zun_cloud import network
@@ -93,10 +94,27 @@ def control_files(settings: cloud_settings.Settings) -> list[Output]:
         Output('my.cnf', etc / 'my.cnf'),
         Output('rabbitmq.conf', etc / 'rabbitmq.conf'),
     ]
+    apis = dict(APIS)
+    if cinder.wanted(settings):
+        files += _cinder_files(settings)
+        apis['cinder'] = cinder.api(settings)
     files += [
-        Output('uwsgi.ini', etc / f'uwsgi/{name}.ini', extra={'name': name, **api})
-        for name, api in APIS.items()
+        Output('uwsgi.ini', etc / f'uwsgi/{name}.ini',
+               extra={'name': name, 'arguments': '', **api})
+        for name, api in apis.items()
     ]
+    return files
+
+
+def _cinder_files(settings: cloud_settings.Settings) -> list[Output]:
+    etc, programs = settings.etc / 'cinder', cinder.programs(settings)
+    files = [
+        Output('cinder.conf', etc / 'cinder.conf'),
+        Output('nfs_shares', etc / 'shares', extra={'share': cinder.share(settings)}),
+    ]
+    if not settings.nfs_share:
+        files += [Output(f'{name}.sh', programs / name, mode=0o700)
+                  for name in ('mount', 'mount.nfs')]
     return files
 
 

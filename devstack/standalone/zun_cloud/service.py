@@ -20,6 +20,7 @@ import pathlib
 import typing
 
 from zun_cloud import health
+from zun_cloud import settings as cloud_settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,23 @@ class Service:
         for path in self.files:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
+
+
+def uwsgi(
+    settings: cloud_settings.Settings,
+    name: str,
+    after: tuple[str, ...],
+    env: typing.Mapping[str, str],
+    files: tuple[pathlib.Path, ...],
+) -> Service:
+    """A WSGI application; ``rendering.APIS`` holds its module and its size."""
+    ini = settings.etc / f'uwsgi/{name}.ini'
+    port = settings.port(name)
+    return Service(
+        name, (settings.program('uwsgi'), '--ini', str(ini)), ('management', *after), env,
+        (ini, *files),
+        health.Http(port), port, stop_seconds=4,
+    )
 
 
 def config_files(paths: typing.Iterable[pathlib.Path]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import pathlib
 import typing
 
 from zun_cloud import agents
+from zun_cloud import cinder
 from zun_cloud import errors
 from zun_cloud import health
 from zun_cloud import host_services
@@ -25,25 +26,14 @@ from zun_cloud import hosts
 from zun_cloud import service
 from zun_cloud import settings as cloud_settings
 
-Builder = typing.Callable[[cloud_settings.Settings], list[service.Service]]
-
-# What `cloud up --with NAME` adds.
-OPTIONAL: dict[str, Builder] = {}
-
 
 def all_services(settings: cloud_settings.Settings) -> list[service.Service]:
-    """Every service of this cloud, in an order in which they may be started.
-
-    :raises CloudError: ``--with`` named something that does not exist.
-    """
+    """Every service of this cloud, in an order in which they may be started."""
     found = [*_infrastructure(settings), *_control_plane(settings)]
     for host in hosts.all_hosts(settings):
         found += host_services.of_host(host)
-    for name in settings.extras:
-        if name not in OPTIONAL:
-            known = ', '.join(sorted(OPTIONAL)) or 'none yet'
-            raise errors.CloudError(f'--with {name}: no such service; known: {known}')
-        found += OPTIONAL[name](settings)
+    if cinder.wanted(settings):
+        found += cinder.services(settings)
     return found
 
 
@@ -56,23 +46,6 @@ def find(settings: cloud_settings.Settings, name: str) -> service.Service:
     if name not in known:
         raise errors.CloudError(f"no service {name!r}; known: {', '.join(sorted(known))}")
     return known[name]
-
-
-def uwsgi(
-    settings: cloud_settings.Settings,
-    name: str,
-    after: tuple[str, ...],
-    env: typing.Mapping[str, str],
-    files: tuple[pathlib.Path, ...],
-) -> service.Service:
-    """A WSGI application; ``rendering.APIS`` holds its module and its size."""
-    ini = settings.etc / f'uwsgi/{name}.ini'
-    port = settings.port(name)
-    return service.Service(
-        name, (settings.program('uwsgi'), '--ini', str(ini)), ('management', *after), env,
-        (ini, *files),
-        health.Http(port), port, stop_seconds=4,
-    )
 
 
 def _infrastructure(settings: cloud_settings.Settings) -> list[service.Service]:
@@ -158,18 +131,18 @@ def _control_plane(settings: cloud_settings.Settings) -> list[service.Service]:
     nova = (etc / 'nova/nova.conf',)
     nova_env = {'OS_NOVA_CONFIG_DIR': str(etc / 'nova'), 'OS_NOVA_DISABLE_EVENTLET_PATCHING': '1'}
     return [
-        uwsgi(settings, 'keystone', ('schema-keystone', 'memcached'),
+        service.uwsgi(settings, 'keystone', ('schema-keystone', 'memcached'),
               {'OS_KEYSTONE_CONFIG_DIR': str(etc / 'keystone')},
               (etc / 'keystone/keystone.conf',)),
-        uwsgi(settings, 'placement', ('schema-placement',),
+        service.uwsgi(settings, 'placement', ('schema-placement',),
               {'OS_PLACEMENT_CONFIG_DIR': str(etc / 'placement')},
               (etc / 'placement/placement.conf',)),
-        uwsgi(settings, 'glance', ('schema-glance',),
+        service.uwsgi(settings, 'glance', ('schema-glance',),
               {'OS_GLANCE_CONFIG_DIR': str(etc / 'glance')}, (etc / 'glance/glance-api.conf',)),
         *_neutron(settings),
         # The APIs connect to the broker when they need it, and import while it starts.
-        uwsgi(settings, 'nova-api', ('schema-nova',), nova_env, nova),
-        uwsgi(settings, 'nova-metadata', ('schema-nova',), nova_env, nova),
+        service.uwsgi(settings, 'nova-api', ('schema-nova',), nova_env, nova),
+        service.uwsgi(settings, 'nova-metadata', ('schema-nova',), nova_env, nova),
         *_nova_workers(settings, nova, nova_env),
     ]
 
@@ -182,11 +155,11 @@ def _neutron(settings: cloud_settings.Settings) -> list[service.Service]:
     }
     if settings.network == 'ovs':
         return [
-            uwsgi(settings, 'neutron', ('schema-neutron',), env, files),
+            service.uwsgi(settings, 'neutron', ('schema-neutron',), env, files),
             agents.rpc_server(settings, files),
         ]
     return [
-        uwsgi(settings, 'neutron', ('schema-neutron', 'ovn-nb', 'ovn-sb'), env, files),
+        service.uwsgi(settings, 'neutron', ('schema-neutron', 'ovn-nb', 'ovn-sb'), env, files),
         service.Service(
             'neutron-ovn-maintenance',
             (settings.program('neutron-ovn-maintenance-worker'), *service.config_files(files)),

@@ -73,6 +73,9 @@ FIREWALLS = ('openvswitch', 'iptables_hybrid')
 # What runs the containers of a compute host.
 ENGINES = ('docker', 'podman')
 
+# Services that a cloud may have besides: `cloud up --with NAME`.
+EXTRAS = ('cinder',)
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -98,6 +101,8 @@ class Settings:
     vlans: str = '100:999'
     region: str = 'RegionOne'
     compute_driver: str = ''
+    # HOST:PATH of an NFS server's share for volumes. Without one: a directory of this machine.
+    nfs_share: str = ''
 
     def __post_init__(self) -> None:
         if not 1 <= self.computes <= 99:
@@ -114,6 +119,10 @@ class Settings:
         for name in self.engine.split(','):
             if name not in ENGINES:
                 raise errors.CloudError(f"engine {name!r} is none of {', '.join(ENGINES)}")
+        for name in self.extras:
+            if name not in EXTRAS:
+                raise errors.CloudError(
+                    f"--with {name}: no such service; known: {', '.join(EXTRAS)}")
         if self.firewall != FIREWALLS[0] and self.network != 'ovs':
             raise errors.CloudError(
                 f'firewall {self.firewall} needs --network ovs;'
@@ -154,6 +163,11 @@ class Settings:
     @property
     def cache(self) -> pathlib.Path:
         return self.state / 'cache'
+
+    @property
+    def search_path(self) -> str:
+        """``PATH`` of every service."""
+        return f'{self.venv}/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
 
     def program(self, name: str) -> str:
         """The path of a program of the virtual environment."""
@@ -273,8 +287,19 @@ def _read_choices(path: pathlib.Path) -> dict[str, typing.Any]:
 
 
 def _from_environment(environ: typing.Mapping[str, str]) -> dict[str, typing.Any]:
-    """``ZUN_CLOUD_PORT_BASE=16000`` and the like; the structured ones stay in the file."""
+    """``ZUN_CLOUD_PORT_BASE=16000`` and the like; the structured ones stay in the file.
+
+    ``ZUN_CLOUD_WITH`` is the list of extras, with commas; empty for none of them.
+    """
     structured = {'state', 'ports', 'extras'}
     names = [f.name for f in dataclasses.fields(Settings) if f.name not in structured]
     found = {name: environ.get(f'ZUN_CLOUD_{name.upper()}') for name in names}
-    return {name: value for name, value in found.items() if value}
+    values: dict[str, typing.Any] = {name: value for name, value in found.items() if value}
+    if 'ZUN_CLOUD_WITH' in environ:
+        values['extras'] = names_in([environ['ZUN_CLOUD_WITH']])
+    return values
+
+
+def names_in(lists: typing.Iterable[str]) -> tuple[str, ...]:
+    """The names in lists with commas, each once."""
+    return tuple(dict.fromkeys(name for text in lists for name in text.split(',') if name))

@@ -42,6 +42,7 @@ class Suite:
     :param network: on this back end of Neutron; None: on the cloud's own.
     :param only: what of it is run here, as a regular expression; all of it takes too long.
     :param engine: of each compute host in turn.
+    :param extras: services it needs besides, as ``cloud up --with``.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Suite:
     firewall: str = cloud_settings.FIREWALLS[0]
     only: str = ''
     engine: str = cloud_settings.ENGINES[0]
+    extras: tuple[str, ...] = ()
 
 
 # One or some of each kind of Nova's tests: what a change of the driver is likely to break.

@@ -201,8 +201,7 @@ class Manager:
 
     def _launch(self) -> None:
         environment = {
-            'PATH': f'{self._settings.venv}/bin:/usr/local/sbin:/usr/sbin:/sbin:'
-                    '/usr/local/bin:/usr/bin:/bin',
+            'PATH': self._settings.search_path,
             'HOME': '/root',
             'LANG': 'C.UTF-8',
             'PYTHONPATH': str(cloud_settings.STANDALONE),

@@ -64,6 +64,8 @@ def clean(settings: cloud_settings.Settings, *, keep_containers: bool) -> None:
     :param keep_containers: leave containers and their shims, for an engine that takes them
         over when it starts again.
     """
+    if not keep_containers:
+        _release_volumes(settings)
     _end_processes(settings, keep_containers=keep_containers)
     # The process manager's own files of a run that was killed.
     for name in ('supervisor.sock', 'supervisord.pid'):
@@ -186,6 +188,16 @@ def _signal(pid: int, sig: signal.Signals) -> None:
         os.kill(pid, sig)
     except ProcessLookupError:
         return
+
+
+def _release_volumes(settings: cloud_settings.Settings) -> None:
+    """Unmount file systems of volumes while the programs run that some of them are read by."""
+    mountinfo = pathlib.Path('/proc/self/mountinfo').read_text()
+    for item in leftovers.mounts(settings, mountinfo):
+        if item.detail.startswith('/dev/loop'):
+            shell.run(['umount', item.name], check=False)
+    for item in leftovers.loops(settings):
+        shell.run(['losetup', '--detach', item.name], check=False)
 
 
 def _unmount(settings: cloud_settings.Settings) -> None:

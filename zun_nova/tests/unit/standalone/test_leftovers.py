@@ -17,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 
+import fixtures
 from oslotest import base
 from zun_cloud import leftovers
 from zun_cloud import settings
@@ -34,7 +35,8 @@ class LeftoversTest(base.BaseTestCase):
     def test_mounts_of_this_cloud_innermost_first(self) -> None:
         found = leftovers.mounts(settings.Settings(), MOUNTINFO.strip())
         root = '/var/lib/zun-cloud/data/compute1/docker'
-        self.assertEqual([f'{root}/overlay2/a b/merged', root], [item.name for item in found])
+        self.assertEqual([(f'{root}/overlay2/a b/merged', 'o'), (root, '/dev/vda')],
+                         [(item.name, item.detail) for item in found])
 
     def test_processes_by_their_mark(self) -> None:
         cloud = settings.Settings(state=pathlib.Path(f'/nowhere/{os.getpid()}'), prefix='zt')
@@ -52,3 +54,12 @@ class LeftoversTest(base.BaseTestCase):
         for pid in (os.getpid(), os.getppid()):
             self.assertTrue(leftovers.own_process(leftovers.Found('process', str(pid))))
         self.assertFalse(leftovers.own_process(leftovers.Found('process', '999999')))
+
+    def test_volumes_by_their_inodes(self) -> None:
+        volume = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'volume-a')
+        volume.touch()
+        known = (volume.stat().st_dev, volume.stat().st_ino)
+        self.assertEqual({known}, leftovers._files(volume.parent))
+        self.assertEqual(set(), leftovers._files(pathlib.Path('/no/where')))
+        # No loop device: nobody's.
+        self.assertIsNone(leftovers._backing_file('/dev/null'))

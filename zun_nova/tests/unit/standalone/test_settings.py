@@ -54,13 +54,25 @@ class LoadTest(base.BaseTestCase):
     def test_refused(self) -> None:
         for text in ('bogus = 1', 'port_base = "x"', '[ports]\nbogus = 1', 'computes = 0',
                      'computes = 100', 'network = "bridge"', 'prefix = "much-too-long"',
-                     'firewall = "nftables"', 'firewall = "iptables_hybrid"', '= syntax'):
+                     'extras = ["bogus"]', 'firewall = "nftables"',
+                     'firewall = "iptables_hybrid"', '= syntax'):
             self.file.write_text(text)
             self.assertRaises(errors.CloudError, self.load)
 
     def test_firewall(self) -> None:
         self.file.write_text('firewall = "iptables_hybrid"\n')
         self.assertEqual('iptables_hybrid', self.load(network='ovs').firewall)
+
+    def test_extras(self) -> None:
+        self.assertEqual((), self.load().extras)
+        self.assertEqual(('cinder',), self.load({'ZUN_CLOUD_WITH': 'cinder,cinder'}).extras)
+        settings.remember(self.load(), {'extras': ('cinder',)})
+        self.assertEqual(('cinder',), self.load().extras)
+        # A suite's tests must see the suite's cloud, whatever was chosen before.
+        self.assertEqual((), self.load({'ZUN_CLOUD_WITH': ''}).extras)
+
+    def test_names_in_lists(self) -> None:
+        self.assertEqual(('a', 'b', 'c'), settings.names_in(['a,b', 'c,a', '']))
 
     def test_state_directory_too_long_for_sockets(self) -> None:
         self.assertRaises(errors.CloudError, settings.load, '/' + 'x' * 80, {}, {})
