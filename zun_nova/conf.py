@@ -279,6 +279,34 @@ in the config drive only, if the server has one. A running server can be given
 a password in either case (``openstack server set --password``).
 """,
     ),
+    cfg.BoolOpt(
+        'volumes',
+        default=True,
+        help="""
+Servers can have Cinder volumes.
+
+Each server then has the directory ``/mnt/volumes``, in which they appear. One
+that was made while this was false gets it when it is rebuilt or resized.
+""",
+    ),
+    cfg.BoolOpt(
+        'format_volumes',
+        default=True,
+        help="""
+Make a file system on volumes that are empty when a server gets them.
+
+A volume is empty when blkid finds nothing on it, and its first and last MiB
+are zeros. If this is false such volumes are refused.
+""",
+    ),
+    cfg.StrOpt(
+        'volume_filesystem',
+        default='xfs',
+        choices=[('xfs', 'XFS; volumes under 300 MiB get ext4'), ('ext4', 'ext4')],
+        help="""
+The file system that empty volumes get.
+""",
+    ),
     cfg.IntOpt(
         'console_max_bytes',
         default=102400,

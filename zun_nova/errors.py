@@ -34,6 +34,8 @@
     ├── TransferFailed           it could not be brought to another host (may be tried again)
     ├── ImageNotStored           Glance does not take an image (may be tried again)
     ├── VifError                 a port could not be wired to the server
+    ├── VolumeError              a volume could not be brought to the server, or taken from it
+    │   └── VolumeInUse          a process has it open
     ├── SwitchUnavailable        the host's switch does not say which ports it has
     └── ConsoleUnavailable       nobody can reach the terminals of this host's servers
 
@@ -179,6 +181,26 @@ class VifError(ZunNovaError):
         super().__init__(f'Port {port_id}: {reason}')
         self.port_id = port_id
         self.reason = reason
+
+
+class VolumeError(ZunNovaError):
+    """A volume could not be brought to the server, or taken from it.
+
+    :param reason: why, and the cure; must hold no secret.
+    """
+
+    def __init__(self, volume_id: str, reason: str) -> None:
+        super().__init__(f'Volume {volume_id}: {reason}')
+        self.volume_id = volume_id
+        self.reason = reason
+
+
+class VolumeInUse(VolumeError):
+    """A process of the server has it open."""
+
+    def __init__(self, volume_id: str) -> None:
+        super().__init__(volume_id, (
+            'a process uses it; end all that have files open on it, or stop the server'))
 
 
 class SwitchUnavailable(ZunNovaError):

@@ -66,6 +66,7 @@ from zun_nova.virt import unfinished
 from zun_nova.virt.console import consoles
 from zun_nova.virt.runtime import base
 from zun_nova.virt.runtime import events
+from zun_nova.volume import volumes
 
 LOG = logging.getLogger(__name__)
 CONF = conf.CONF
@@ -91,6 +92,7 @@ class ContainerDriver(driver.ComputeDriver):
         'supports_device_tagging': True,
         'supports_tagged_attach_interface': True,
         'supports_trusted_certs': True,
+        'supports_extend_volume': True,
     }
 
     def __init__(self, virtapi: Any) -> None:
@@ -112,9 +114,10 @@ class ContainerDriver(driver.ComputeDriver):
         self._image_cache = image_cache.ImageCache(self._runtime, image_store, CONF, host)
         self._drives = config_drive.ConfigDrives(CONF, host)
         self._snapshots = snapshot.Snapshots(self._runtime, CONF, host)
+        self._volumes = volumes.Volumes(self._runtime, CONF, host)
         self._servers = servers.Servers(
-            self._runtime, image_store, self._networks, self._drives, spec.defaults(CONF, host),
-            self.virtapi)
+            self._runtime, image_store, self._networks, self._drives, self._volumes,
+            spec.defaults(CONF, host), self.virtapi)
         self._migrations = migrations.Migrations(
             self._runtime, image_store, self._networks, self._servers, self._power, CONF)
         self._rescues = rescue.Rescues(
@@ -158,8 +161,8 @@ class ContainerDriver(driver.ComputeDriver):
         interrupted.settle(context, instances, self._migrations)
         self._end_reconciler()
         self._reconciler = reconcile.Reconciler(
-            self._runtime, self._networks, self._drives, self._migrations, self._host,
-            CONF.zun_nova.reconcile_interval)
+            self._runtime, self._networks, self._drives, self._volumes, self._migrations,
+            self._host, CONF.zun_nova.reconcile_interval)
         self._reconciler.start()
         self._snapshots.clean_at_start()
         shelving.release(instances)
@@ -278,7 +281,8 @@ class ContainerDriver(driver.ComputeDriver):
             given = guest.given(injected_files, admin_password)
             # Its truth value would wait for Neutron; the image need not.
             ports = () if network_info is None else network_info
-            self._servers.create(context, instance, image_meta, ports, given, power_on)
+            with self._volumes.connected(instance, block_device_info):
+                self._servers.create(context, instance, image_meta, ports, given, power_on)
 
     def failed_spawn_cleanup(self, instance: Any) -> None:
         self._servers.tenants.leaving(instance)
@@ -290,6 +294,7 @@ class ContainerDriver(driver.ComputeDriver):
             if not self._migrations.stays_to_be_reverted(context, instance):
                 self._servers.destroy(instance, network_info, keep_disk=not destroy_disks)
                 self._migrations.sweep(str(instance.uuid))
+                self._volumes.release(instance, block_device_info, keep=not destroy_disks)
 
     def cleanup(self, context: Any, instance: Any, network_info: Any,
                 block_device_info: Any = None, destroy_disks: bool = True,
@@ -298,6 +303,7 @@ class ContainerDriver(driver.ComputeDriver):
         with faults.operating(instance):
             self._servers.destroy(
                 instance, network_info if destroy_vifs else (), keep_disk=not destroy_disks)
+            self._volumes.release(instance, block_device_info, keep=not destroy_disks)
 
     # -- moving
 
@@ -305,14 +311,17 @@ class ContainerDriver(driver.ComputeDriver):
                                    network_info: Any, block_device_info: Any = None,
                                    timeout: int = 0, retry_interval: int = 0) -> str:
         with faults.operating(instance):
-            return self._migrations.leave(
-                context, instance, dest, flavor, network_info, timeout).to_json()
+            left = self._migrations.leave(
+                context, instance, dest, flavor, network_info, timeout,
+                may_stay=not volumes.are_in(block_device_info))
+            self._volumes.disconnect_all(instance, block_device_info)
+            return left.to_json()
 
     def finish_migration(self, context: Any, migration: Any, instance: Any, disk_info: str,
                          network_info: Any, image_meta: Any, resize_instance: bool,
                          allocations: Any, block_device_info: Any = None, power_on: bool = True,
                          share_info: Any = None) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._migrations.arrive(context, instance, moved.from_json(disk_info), image_meta,
                                     network_info, power_on)
 
@@ -325,7 +334,7 @@ class ContainerDriver(driver.ComputeDriver):
     def finish_revert_migration(self, context: Any, instance: Any, network_info: Any,
                                 migration: Any, block_device_info: Any = None,
                                 power_on: bool = True, share_info: Any = None) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._migrations.revert(instance, network_info, power_on)
 
     def check_can_live_migrate_destination(
@@ -353,7 +362,7 @@ class ContainerDriver(driver.ComputeDriver):
     def power_on(self, context: Any, instance: Any, network_info: Any,
                  block_device_info: Any = None, accel_info: Any = None,
                  share_info: Any = None) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._rescues.before_start(instance)
             self._power.on(instance, network_info)
 
@@ -368,7 +377,7 @@ class ContainerDriver(driver.ComputeDriver):
                block_device_info: Any = None, bad_volumes_callback: Any = None,
                accel_info: Any = None, share_info: Any = None) -> None:
         timeout = power.shutdown_timeout(instance) if reboot_type == power.SOFT else 0
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._rescues.before_start(instance)
             if reboot_type != power.SOFT:
                 self._migrations.recover(context, instance, network_info)
@@ -381,13 +390,13 @@ class ContainerDriver(driver.ComputeDriver):
                                   share_info: Any, block_device_info: Any = None) -> None:
         if instance.task_state in unfinished.TASKS:
             return   # it is between two hosts, or two containers, and this one may have none
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._rescues.before_start(instance)
             self._power.on(instance, network_info)
 
     def rescue(self, context: Any, instance: Any, network_info: Any, image_meta: Any,
                rescue_password: Any, block_device_info: Any, share_info: Any) -> None:
-        with faults.operating(instance):
+        with faults.operating(instance), self._volumes.connected(instance, block_device_info):
             self._rescues.rescue(context, instance, network_info, image_meta, rescue_password)
 
     def unrescue(self, context: Any, instance: Any) -> None:
@@ -426,6 +435,27 @@ class ContainerDriver(driver.ComputeDriver):
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         with faults.operating(instance):
             self._interfaces.detach(context, instance, vif)
+
+    # -- volumes
+
+    def get_volume_connector(self, instance: Any) -> dict[str, Any]:
+        return self._volumes.connector()
+
+    def attach_volume(self, context: Any, connection_info: Any, instance: Any, mountpoint: str,
+                      disk_bus: Any = None, device_type: Any = None,
+                      encryption: Any = None) -> None:
+        with faults.changing_volumes(instance, faults.VOLUME_ATTACH_FAILED):
+            self._volumes.attach(instance, connection_info)
+
+    def detach_volume(self, context: Any, connection_info: Any, instance: Any, mountpoint: str,
+                      encryption: Any = None) -> None:
+        with faults.changing_volumes(instance, faults.VOLUME_DETACH_FAILED):
+            self._volumes.detach(instance, connection_info)
+
+    def extend_volume(self, context: Any, connection_info: Any, instance: Any,
+                      requested_size: int) -> None:
+        with faults.changing_volumes(instance, faults.VOLUME_EXTEND_FAILED):
+            self._volumes.extend(instance, connection_info, requested_size)
 
     # -- what is inside
 

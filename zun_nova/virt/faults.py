@@ -39,6 +39,10 @@ LOG = logging.getLogger(__name__)
 BUILD_FAILED = 'build_failed'
 #: The one that tells why there is no image of a snapshot.
 SNAPSHOT_FAILED = 'snapshot_failed'
+#: Those that tell why a volume is not there, still is, or is not larger.
+VOLUME_ATTACH_FAILED = 'volume_attach_failed'
+VOLUME_EXTEND_FAILED = 'volume_extend_failed'
+VOLUME_DETACH_FAILED = 'volume_detach_failed'
 
 
 @contextlib.contextmanager
@@ -96,7 +100,7 @@ def building(instance: Any) -> Iterator[None]:
         unbound = errors.VifError(ex.kwargs['port_id'], osvif.UNBOUND)
         raise exception.BuildAbortException(
             instance_uuid=instance.uuid, reason=str(unbound)) from ex
-    except (errors.VifError, errors.ImageUnavailable, errors.StartFailed,
+    except (errors.VifError, errors.VolumeError, errors.ImageUnavailable, errors.StartFailed,
             errors.InvalidRequest, errors.OtherTenant) as ex:
         # Who moves here can only be told to move elsewhere. Of the others, the same
         # image, words and ports would fail on every other host as well, and all hosts
@@ -130,6 +134,20 @@ def taking_snapshot(instance: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def changing_volumes(instance: Any, action: str) -> Iterator[None]:
+    """Around attaching and the like, of which Nova tells the owner only that it failed.
+
+    :param action: one of VOLUME_*_FAILED.
+    """
+    with operating(instance):
+        try:
+            yield
+        except (errors.VolumeError, errors.Unsupported) as ex:
+            _note(instance, ex, action)
+            raise
+
+
+@contextlib.contextmanager
 def operating(instance: Any) -> Iterator[None]:
     """Around an operation on a server that exists already."""
     try:
@@ -142,6 +160,9 @@ def operating(instance: Any) -> Iterator[None]:
             method=ex.operation) from ex
     except errors.VifError as ex:
         raise exception.VirtualInterfacePlugException(str(ex)) from ex
+    except errors.VolumeInUse as ex:
+        # The one that lets Nova give the volume back to the server.
+        raise exception.DeviceDetachFailed(device=ex.volume_id, reason=ex.reason) from ex
     except errors.EngineUnavailable as ex:
         raise exception.HypervisorUnavailable(str(ex)) from ex
     except errors.ZunNovaError as ex:

@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""One at a time changes the wiring of a server.
+"""One at a time changes the wiring of a server, and one its volumes.
 
 Nova's own lock for each server does not keep attaching and detaching from
 each other, nor from deletion, start and reboot.
@@ -28,4 +28,10 @@ from oslo_concurrency import lockutils
 def wiring(instance: Any) -> AbstractContextManager[Any]:
     """Hold the server's lock; a thread that holds it must not ask for it again."""
     held: AbstractContextManager[Any] = lockutils.lock(f'zun-nova-wiring-{instance.uuid}')
+    return held
+
+
+def volumes(instance: Any) -> AbstractContextManager[Any]:
+    """The same of the server's volumes; taken before wiring() by who needs both."""
+    held: AbstractContextManager[Any] = lockutils.lock(f'zun-nova-volumes-{instance.uuid}')
     return held

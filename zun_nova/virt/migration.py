@@ -71,18 +71,19 @@ class Migrations:
     # -- leaving
 
     def leave(self, context: Any, instance: Any, dest: str, flavor: Any, network_info: Any,
-              timeout: int) -> moved.Moved:
+              timeout: int, may_stay: bool = True) -> moved.Moved:
         """Stop the server and have all that it is ready for its new host or flavor.
 
         :param dest: address of the host it goes to, which can be this one.
         :param flavor: the one it gets.
         :param timeout: seconds its process gets to end by itself.
+        :param may_stay: its process may run on where that is possible. Nova disconnects volumes.
         :raises nova.exception.InstanceFaultRollback: it could not be; it runs on as before.
         """
         container = self._engine.inspect(identity.container_name(instance))
         try:
             if dest == str(self._conf.my_ip):
-                return (self._changed(instance, flavor, container)
+                return ((may_stay and self._changed(instance, flavor, container))
                         or self._set_aside(instance, flavor, container, timeout))
             return self._send(
                 context, instance, dest, flavor, network_info, container, timeout)

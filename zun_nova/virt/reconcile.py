@@ -53,6 +53,7 @@ from zun_nova.virt import network
 from zun_nova.virt import rescue_root
 from zun_nova.virt import unfinished
 from zun_nova.virt.runtime import base
+from zun_nova.volume import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -74,11 +75,14 @@ class Remains:
     aside: bool = False
     #: What it has written, on its way to or from another host.
     layers: bool = False
+    #: The directory of its volumes.
+    volumes: bool = False
 
     @property
     def labelled(self) -> bool:
         """It is of this compute service."""
-        return self.container or self.holder or self.drive or self.aside
+        return (self.container or self.holder or self.drive or self.aside
+                or self.volumes)
 
     @property
     def ours(self) -> bool:
@@ -89,7 +93,7 @@ class Remains:
         parts = [name for name, there in (
             ('container', self.container), ('network', self.holder),
             ('config drive', self.drive), ('container set aside', self.aside),
-            ('layers', self.layers)) if there]
+            ('layers', self.layers), ('volumes', self.volumes)) if there]
         return ', '.join(parts + [f'port {port.port_id}' for port in self.ports])
 
 
@@ -144,11 +148,12 @@ class Reconciler:
     """
 
     def __init__(self, runtime: base.Runtime, networks: network.Networks,
-                 drives: config_drive.ConfigDrives, moves: migration.Migrations, host: str,
-                 interval: float) -> None:
+                 drives: config_drive.ConfigDrives, volumes_of: volumes.Volumes,
+                 moves: migration.Migrations, host: str, interval: float) -> None:
         self._runtime = runtime
         self._networks = networks
         self._drives = drives
+        self._volumes = volumes_of
         self._moves = moves
         self._host = host
         self._interval = interval
@@ -227,6 +232,7 @@ class Reconciler:
             self._rescue_roots.release(uuid)
             self._runtime.remove(identity.aside_name(uuid))
             self._drives.remove(uuid)
+            self._volumes.remove(uuid)
             self._networks.close_forgotten(uuid)
             self._moves.sweep(uuid)
 
@@ -242,12 +248,13 @@ class Reconciler:
         asides = {row.labels[identity.LABEL_UUID] for row in rows if _is(row, 'aside')}
         holders = {row.labels[identity.LABEL_UUID] for row in rows if _is(row, 'network')}
         drives, layers = self._drives.uuids(), self._moves.left()
-        uuids = servers | asides | holders | drives | layers
+        volumes_of = self._volumes.uuids()
+        uuids = servers | asides | holders | drives | layers | volumes_of
         uuids |= {port.instance_uuid for port in ports}
         return {
             uuid: Remains(uuid, uuid in servers, uuid in holders,
                           tuple(port for port in ports if port.instance_uuid == uuid),
-                          uuid in drives, uuid in asides, uuid in layers)
+                          uuid in drives, uuid in asides, uuid in layers, uuid in volumes_of)
             for uuid in uuids if only in (None, uuid)}
 
     def _records(self, context: Any, found: Mapping[str, Remains]) -> dict[str, Record]:

@@ -48,6 +48,7 @@ from zun_nova.virt import tenants
 from zun_nova.virt import timezone
 from zun_nova.virt import wanted
 from zun_nova.virt.runtime import base
+from zun_nova.volume import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ class Servers:
 
     def __init__(self, runtime: base.Runtime, image_store: images.Images,
                  networks: network.Networks, drives: config_drive.ConfigDrives,
-                 default: spec.Defaults, virtapi: Any) -> None:
+                 volumes_of: volumes.Volumes, default: spec.Defaults, virtapi: Any) -> None:
         self._runtime = runtime
         self._images = image_store
         self._networks = networks
         self._drives = drives
+        self._volumes = volumes_of
         self._default = default
         self._virtapi = virtapi
         self.tenants = tenants.Tenants(runtime, default.host)
@@ -189,7 +191,8 @@ class Servers:
                 devices.record(context, instance, network_info)
                 drive = self._drives.mounts(instance, network_info, given)
                 self._runtime.create(dataclasses.replace(
-                    container, mounts=(*container.mounts, *drive)))
+                    container, mounts=(
+                        *container.mounts, *drive, *self._volumes.mounts(instance))))
                 key_pair.put(self._runtime, container, instance)
             self._networks.announce(instance, network_info)
             if power_on:
@@ -220,6 +223,7 @@ class Servers:
                     self._remove_aside(uuid)
                 if not (reverting and self._rows_of(uuid)):
                     self._drives.remove(uuid)
+                    self._volumes.clear(uuid)
                 if not (self.tenants.rebuilds(instance) and self._networks.fits(instance)):
                     self._networks.close(instance, network_info)
 
@@ -228,6 +232,7 @@ class Servers:
         with locks.wiring(instance):
             self._runtime.remove(identity.aside_name(str(instance.uuid)))
             self._drives.remove(str(instance.uuid))
+            self._volumes.remove(str(instance.uuid))
             self._networks.close(instance, network_info)
 
     def _remove_aside(self, uuid: str) -> None:

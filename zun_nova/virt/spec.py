@@ -115,6 +115,8 @@ class Mount:
     #: Absolute path in the container; made when absent.
     target: str
     read_only: bool = False
+    #: read_only is also what is mounted in it, where the engine can do that.
+    recursive: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

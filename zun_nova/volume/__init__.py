@@ -10,4 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Cinder volumes in containers. Nothing is here yet: servers with volumes are refused."""
+"""Cinder volumes: how one becomes a file system in a server.
+
+In this order: os-brick connects it (:mod:`brick`), a file becomes a device
+(:mod:`loop`), what is on the device is looked at, and made when there is
+nothing (:mod:`filesystem`), it is mounted on the host below the server's own
+directory (:mod:`places`), which the server's container mounts at
+:data:`places.INSIDE`, and into the container when that runs (:mod:`mounts`).
+:mod:`volumes` puts these together, for :mod:`zun_nova.virt.driver`.
+
+What is done as root is in :mod:`privileged`.
+"""

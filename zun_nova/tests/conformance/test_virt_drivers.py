@@ -31,6 +31,7 @@ from zun_nova.tests.conformance import missing
 from zun_nova.tests.conformance import nova_fixtures
 from zun_nova.tests.unit.vif import fixtures as vif_fixtures
 from zun_nova.tests.unit.virt import fixtures as virt_fixtures
+from zun_nova.tests.unit.volume import fixtures as volume_fixtures
 from zun_nova.virt import driver
 
 
@@ -43,6 +44,8 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         self.useFixture(fixtures.MonkeyPatch(
             'nova.tests.fixtures.GlanceFixture', nova_fixtures.GlanceFixture))
         self.set_up_engine()
+        # The suite's volumes are of a kind that os-brick does not know.
+        self.useFixture(volume_fixtures.RecordedVolumes())
         driver.CONF.set_override('console_port', 0, group='zun_nova')
         self.addCleanup(driver.CONF.clear_override, 'console_port', group='zun_nova')
         super().setUp()
@@ -77,6 +80,13 @@ class DriverSuite(test_virt_drivers._VirtDriverTestCase):
         instance.migration_context = objects.MigrationContext(migration_id=1)
         self.connection.migrate_disk_and_power_off(
             self.ctxt, instance, driver.CONF.my_ip, instance.flavor, network_info)
+
+    def test_swap_volume(self) -> None:
+        # Nova's names no volume.
+        instance, _ = self._get_running_instance()
+        self.assertRaises(
+            NotImplementedError, self.connection.swap_volume, self.ctxt, {}, {}, instance,
+            '/dev/vdb', 2)
 
     def test_live_migration(self) -> None:
         # Nova does not excuse this one, though it is optional.

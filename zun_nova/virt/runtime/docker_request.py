@@ -201,7 +201,9 @@ def _disk_limits(limits: flavor_quota.DiskLimits, device: str | None) -> dict[st
 
 def _bind(mount: container_spec.Mount) -> dict[str, Any]:
     return {'Type': 'bind', 'Source': mount.source, 'Target': mount.target,
-            'ReadOnly': mount.read_only}
+            'ReadOnly': mount.read_only,
+            # Engines before 25 know no other way.
+            **({} if mount.recursive else {'BindOptions': {'ReadOnlyNonRecursive': True}})}
 
 
 def _huge_pages(

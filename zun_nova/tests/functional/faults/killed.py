@@ -248,7 +248,7 @@ class Child:
     def _look(self) -> None:
         reconciler = reconcile.Reconciler(
             self._driver._runtime, self._driver._networks, self._driver._drives,
-            self._driver._migrations, self._host, interval=0)
+            self._driver._volumes, self._driver._migrations, self._host, interval=0)
         for _ in range(2):   # what belongs to a server elsewhere goes at the second look
             reconciler.reconcile(self._context)
 

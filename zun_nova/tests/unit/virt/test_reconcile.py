@@ -90,7 +90,7 @@ class TestReconcile(test_driver.DriverCase):
                           self.migrations if 'instance_uuid' in filters else []))
         self.reconciler = reconcile.Reconciler(
             self.driver._runtime, self.driver._networks, self.driver._drives,
-            self.driver._migrations, 'compute1', 0)
+            self.driver._volumes, self.driver._migrations, 'compute1', 0)
 
     def get_by_host(self, context: Any, host: str, expected_attrs: Any) -> list[Any]:
         return [each for each in self.servers if each.host == host and not each.deleted]
@@ -251,8 +251,8 @@ class TestReconcile(test_driver.DriverCase):
         self.servers.clear()
         other = self.new_driver('compute2')
         reconcile.Reconciler(
-            other._runtime, other._networks, other._drives, other._migrations,
-            'compute2', 0).reconcile(
+            other._runtime, other._networks, other._drives, other._volumes,
+            other._migrations, 'compute2', 0).reconcile(
                 nova_context.get_admin_context())
         self.assertEqual(2, len(self.engine.containers))
 

@@ -122,8 +122,9 @@ class RescueTest(RescueCase):
         self.assertTrue(new.running)
         self.assertFalse(self.own.running)
         self.assertEqual(self.own.host_config['NetworkMode'], new.host_config['NetworkMode'])
-        mount, = new.host_config['Mounts']
+        mount, volumes_of = new.host_config['Mounts']
         self.assertEqual('/mnt/rescue', mount['Target'])
+        self.assertEqual('/mnt/volumes', volumes_of['Target'])
         self.assertFalse(mount['ReadOnly'])
         self.assertEqual({mount['Source']: f'/overlay2/{self.own.id}/diff'}, self.mounts.mounted)
         self.assertEqual([self.server.uuid], self.driver.list_instance_uuids())
