@@ -87,6 +87,7 @@ def new_instance(cloud: bench_cloud.Cloud) -> Any:
         project_id=cloud.demo.current_project_id, user_id=cloud.demo.current_user_id,
         image_ref=cloud.image.id, config_drive='', user_data=None, metadata={},
         system_metadata={}, numa_topology=None, migration_context=None, key_data=None,
+        trusted_certs=None,
         power_state=power_state.SHUTDOWN, vm_state=vm_states.BUILDING, task_state=None,
         flavor=objects.Flavor(
             name=cloud.flavor.name, vcpus=cloud.flavor.vcpus, memory_mb=cloud.flavor.ram,

@@ -164,6 +164,7 @@ class Child:
         self._instance.user_data = base64.b64encode(self.DOCUMENT).decode()
         self._instance.flavor.memory_mb, self._instance.flavor.vcpus = 64, 1
         self._instance.flavor.ephemeral_gb, self._instance.numa_topology = 0, None
+        self._instance.trusted_certs = None
         self._network_info = [fakes.vif(
             fakes.subnet('10.7.0.0/24', '10.7.0.11', gateway='10.7.0.1'),
             port_id=server['port'], mac=server['mac'])]
