@@ -259,6 +259,8 @@ class Child:
         row = types.SimpleNamespace(
             uuid=self._instance.uuid, host='other' if record == 'elsewhere' else self._host,
             deleted=record == 'deleted', task_state=None)
+        # Asked when the image takes long to come.
+        stub(objects.Instance, 'get_by_uuid', self._instance)
         stub(objects.InstanceList, 'get_by_host', [row] if record == 'here' else [])
         stub(objects.InstanceList, 'get_by_filters', [row])
         stub(objects.MigrationList, 'get_by_filters', [])
