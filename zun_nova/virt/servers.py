@@ -204,13 +204,15 @@ class Servers:
         What is set aside goes too, unless a resize is reverted: then that is the server.
         Where it is rebuilt, ports and namespace stay, or are made anew for another host name.
 
-        :param keep_disk: leave the container, stopped, for its writable layer.
+        :param keep_disk: leave the container, stopped and set aside, for its writable layer: the
+            server has moved to another cell and may come back.
         """
         name = identity.container_name(instance)
         self.tenants.leaving(instance)
         if keep_disk:
             with contextlib.suppress(errors.NotFound):
                 self._runtime.stop(name, 0)
+                self._runtime.rename(name, identity.aside_name(str(instance.uuid)))
             with locks.wiring(instance):
                 plug.unplug_all(instance, network_info)
         else:

@@ -94,6 +94,7 @@ class OnContainers:
                 ('nova.virt.fake.FakeDriver', driver.ContainerDriver),
                 ('zun_nova.virt.resources.read', self._host_facts(resources.read)),
                 (f'{_NOTIFIER}.wait_for_versioned_notifications', _wait_for_notifications),
+                (f'{_DRIVER}.capabilities', self._capabilities()),
                 (f'{_DRIVER}.get_host_ip_addr', lambda self: _address(self._host)),
                 (f'{_DRIVER}.get_nodenames_by_uuid', _nodenames_by_uuid),
                 (f'{_DRIVER}.get_available_resource', _available_resource)):
@@ -107,6 +108,11 @@ class OnContainers:
         name = getattr(type(self), 'compute_driver', 'fake.SmallFakeDriver')
         return name.removeprefix('fake.')
 
+    def _capabilities(self) -> dict[str, bool]:
+        """Whether a server may migrate to the host it is on: tests count on one or the other."""
+        name = 'supports_migrate_to_same_host'
+        return {**driver.ContainerDriver.capabilities, name: self._theirs.capabilities[name]}
+
     def _host_facts(self, read: Any) -> Any:
         def facts(runtime_info: Any, uptime: str) -> Any:
             host = dataclasses.replace(
@@ -118,6 +124,10 @@ class OnContainers:
                 disk_used_bytes=0)
 
         return facts
+
+    def _create_flavor(self, *values: Any, **named: Any) -> Any:
+        """Nova's have a disk besides the root where a test does not say; containers have none."""
+        return super()._create_flavor(*values, **{'ephemeral': 0, **named})
 
     def start_service(self, name: str, host: str | None = None, cell_name: str | None = None,
                       **more: Any) -> Any:

@@ -38,6 +38,8 @@ class GlanceFixture(nova_fixtures.GlanceFixture):
             content = b''.join(iter(lambda: data.read(_PIECE), b''))
             self._imagedata[image_id] = content
             metadata = {**metadata, 'size': len(content), 'status': 'active'}
+        if purge_props:   # of the properties; Nova's fixture would lose the rest, too
+            metadata = {**self.show(context, image_id), **metadata}
         return super().update(context, image_id, metadata, purge_props=purge_props)
 
     def download(self, context: Any, image_id: str, data: Any = None, dst_path: Any = None,

@@ -44,7 +44,7 @@ CLASSES = {
         'InstanceActionsTest', 'InstanceActionsTestV221', 'InstanceActionEventFaultsTestCase',
     ),
     test_images: ('ImagesTest',),
-    test_cold_migrate: ('ColdMigrationAllowSameHost',),
+    test_cold_migrate: ('ColdMigrationAllowSameHost', 'ColdMigrationDisallowSameHost'),
     test_cross_cell_migrate: ('TestMultiCellMigrate',),
     test_init_host: (
         'ComputeManagerInitHostTestCase', 'TestComputeRestartInstanceStuckInBuild',

@@ -582,9 +582,19 @@ class OperationTest(DriverCase):
     def test_destroy_that_keeps_the_disk(self) -> None:
         instance = self.instance()
         self.spawn(instance)
+        container = self.engine.containers[identity.container_name(instance)]
+        for _ in range(2):
+            self.driver.destroy(self.context, instance, self.network_info, destroy_disks=False)
+            self.assertFalse(container.running)
+            self.assertEqual([], self.driver.list_instance_uuids())
+            self.assertEqual({}, self.wiring.switch)
+        # It comes back from another cell, or is confirmed to be there.
+        self.driver.finish_revert_migration(self.context, instance, self.network_info, None)
+        self.assertIs(container, self.engine.containers[identity.container_name(instance)])
+        self.assertTrue(container.running)
         self.driver.destroy(self.context, instance, self.network_info, destroy_disks=False)
-        self.assertEqual(power_state.SHUTDOWN, self.driver.get_info(instance).state)
-        self.assertEqual({}, self.wiring.switch)
+        self.driver.cleanup(self.context, instance, self.network_info)
+        self.assert_nothing_left()
 
     def test_grace_time_of_its_own(self) -> None:
         instance = self.instance()
