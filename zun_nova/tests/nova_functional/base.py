@@ -36,6 +36,7 @@ from zun_nova.virt import resources
 
 #: Nova waits some seconds for what takes its fake driver no time. How often we wait as long.
 _PATIENCE = 12
+_SECONDS = ('rpc_response_timeout', 'long_rpc_timeout')
 
 
 _DRIVER = 'zun_nova.virt.driver.ContainerDriver'
@@ -149,7 +150,11 @@ class OnContainers:
         for host in self._engines_used:
             self._engines[host].clean()
 
-    # Nova's patience, where a number of tries is its measure.
+    # Nova's patience, where seconds or a number of tries are its measure.
+
+    def flags(self, **options: Any) -> None:
+        super().flags(**{name: value * _PATIENCE if name in _SECONDS else value
+                         for name, value in options.items()})
 
     def _wait_for_server_parameter(self, server: Any, expected_params: Any,
                                    max_retries: int = 10, *more: Any, **named: Any) -> Any:
@@ -158,7 +163,8 @@ class OnContainers:
                 return super()._wait_for_server_parameter(
                     server, expected_params, max_retries, *more, **named)
             except self.failureException:
-                if self.admin_api.get_server(server['id'])['status'] == 'ERROR':
+                status = self.admin_api.get_server(server['id'])['status']
+                if status == 'ERROR' != expected_params.get('status'):
                     raise   # it will not become what is waited for
         return super()._wait_for_server_parameter(
             server, expected_params, max_retries, *more, **named)
@@ -166,6 +172,11 @@ class OnContainers:
     def _wait_for_assert(self, assert_func: Any, max_retries: int = 10,
                          sleep: float = 0.5) -> Any:
         return super()._wait_for_assert(assert_func, max_retries * _PATIENCE, sleep)
+
+    def _assert_instance_not_in_cell(self, *arguments: Any) -> None:
+        # The conductor rolls back a moment after the server has become ERROR.
+        gone = super()._assert_instance_not_in_cell
+        self._wait_for_assert(lambda: gone(*arguments))
 
     def _wait_for_migration_status(self, *arguments: Any) -> Any:
         return self._repeated(super()._wait_for_migration_status, *arguments)
