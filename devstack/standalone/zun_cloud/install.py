@@ -35,6 +35,7 @@ PACKAGES = (
     'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openssh-client',
     'openssh-server', 'openvswitch-switch',
     'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc', 'runsc',
+    'skopeo',
 )
 # What Neutron's agents run.
 FOR_AGENTS = (

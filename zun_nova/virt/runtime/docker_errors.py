@@ -90,6 +90,9 @@ _REGISTRY: list[tuple[re.Pattern[str], type[errors.EngineError], str]] = [
          'has had too many requests from here'),
         (r'no matching manifest for (\S+)', errors.InvalidRequest,
          'has no image for {0}, as this host needs'),
+        # Podman and skopeo.
+        (r'no image found in .* for architecture ("?\w+"?)', errors.InvalidRequest,
+         'has no image for linux/{0}, as this host needs'),
         (r'verification failed', errors.InvalidRequest,
          'delivers what does not match the digest'),
         (r'when fetching|[Uu]nsupported|not supported|[Uu]nknown media ?[Tt]ype|no config found'
@@ -164,7 +167,7 @@ def of_registry(ex: errors.EngineError) -> errors.EngineError:
 
     A registry's words are not passed on: they can repeat what it was sent.
     """
-    if isinstance(ex, errors.EngineUnavailable):
+    if isinstance(ex, errors.EngineUnavailable | errors.Unsupported):
         return ex
     if isinstance(ex, errors.EngineTimeout):
         return errors.RegistryUnavailable(ex.operation, 'does not answer in time')

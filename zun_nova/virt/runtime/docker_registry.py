@@ -39,7 +39,7 @@ class Puller(registry.Puller):
 
     def platforms(self, remote: str,
                   credentials: registry.Credentials | None) -> list[registry.Platform]:
-        with _asking(), self._engine.ask(f'find {remote} in its registry') as client:
+        with asking(remote), self._engine.ask(f'find {remote} in its registry') as client:
             answer = client.inspect_distribution(remote, auth_config=_config(credentials))
         return [registry.Platform(each.get('os') or '', each.get('architecture') or '')
                 for each in answer.get('Platforms') or ()]
@@ -49,7 +49,7 @@ class Puller(registry.Puller):
         operation = f'pull {remote}'
         name, _, digest = remote.partition('@')
         try:
-            with _asking(), self._engine.ask(operation) as client:
+            with asking(remote), self._engine.ask(operation) as client:
                 # The SDK's pull() has no deadline.
                 with self._engine.stream(
                         client, 'POST', '/images/create', timeout=timeout,
@@ -57,10 +57,13 @@ class Puller(registry.Puller):
                         headers={'X-Registry-Auth': auth.encode_header(_config(credentials))},
                         ) as response:
                     yield from _progress(operation, response.iter_lines())
-            with self._engine.ask(f'name image {reference}') as client:
-                client.tag(remote, *reference.split(':'))
+            self._name(remote, reference)
         finally:
             self._take_name(remote)
+
+    def _name(self, remote: str, reference: str) -> None:
+        with self._engine.ask(f'name image {reference}') as client:
+            client.tag(remote, *reference.split(':'))
 
     def _take_name(self, remote: str) -> None:
         """Take the registry's name from an image, by which it would never be removed.
@@ -68,12 +71,15 @@ class Puller(registry.Puller):
         It may be there after a failure, too: of a pull that was given up at its very end.
         """
         try:
-            with self._engine.ask(f'take the name {remote}') as client:
-                client.remove_image(remote)
+            self._unname(remote)
         except errors.NotFound:
             pass
         except errors.EngineError as ex:   # the image is of use all the same
             LOG.warning('%s', ex)
+
+    def _unname(self, remote: str) -> None:
+        with self._engine.ask(f'take the name {remote}') as client:
+            client.remove_image(remote)
 
 
 def _config(credentials: registry.Credentials | None) -> dict[str, str]:
@@ -84,11 +90,15 @@ def _config(credentials: registry.Credentials | None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _asking() -> Iterator[None]:
+def asking(remote: str) -> Iterator[None]:
+    """Raise what the engine says of a registry as the kind that it means."""
+    name = remote.partition('@')[0]
     try:
         yield
     except errors.EngineError as ex:
-        raise docker_errors.of_registry(ex) from None
+        # What an image is called must not pass for what is said of it.
+        detail = ex.detail.replace(name, '').replace(f'/v2/{name.partition("/")[2]}/', '/v2/')
+        raise docker_errors.of_registry(type(ex)(ex.operation, detail)) from None
 
 
 def _progress(operation: str, lines: Iterable[bytes]) -> Iterator[registry.Progress]:
@@ -102,8 +112,9 @@ def _progress(operation: str, lines: Iterable[bytes]) -> Iterator[registry.Progr
         if not line:
             continue
         said: dict[str, Any] = json.loads(line)
-        if said.get('error'):
-            raise errors.EngineError(operation, str(said['error']))
+        failure = said.get('error') or (said.get('errorDetail') or {}).get('message')
+        if failure:
+            raise errors.EngineError(operation, str(failure))
         layer, detail = said.get('id') or '', said.get('progressDetail') or {}
         if said.get('status') == 'Downloading' and detail.get('total', -1) > 0:
             received[layer], totals[layer] = detail.get('current') or 0, detail['total']

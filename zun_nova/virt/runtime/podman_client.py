@@ -56,7 +56,7 @@ class Engine(docker_client.Engine):
             method, f'{client.base_url}{LIBPOD}{path}', timeout=timeout or self.timeout,
             **options)
         response.raise_for_status()
-        return response.json() if response.content else None
+        return response.json() if response.content.strip() else None
 
     @contextlib.contextmanager
     def libpod_stream(self, client: Any, method: str, path: str, timeout: float | None = None,

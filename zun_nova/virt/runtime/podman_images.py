@@ -41,10 +41,13 @@ class Images(base.ImageStore):
     def image_id(self, reference: str) -> str | None:
         try:
             with self._engine.ask(f'find image {reference}') as client:
-                found: str = self._engine.call(client, 'GET', f'{path_of(reference)}/json')['Id']
-                return found
+                answer = self._engine.call(client, 'GET', f'{path_of(reference)}/json')
         except errors.NotFound:
             return None
+        if '@' in reference and reference not in (answer['RepoDigests'] or ()):
+            return None   # it has the same content by another name
+        found: str = answer['Id']
+        return found
 
     def list_images(self, repository: str) -> list[base.StoredImage]:
         name = podman_request.image_name(repository)

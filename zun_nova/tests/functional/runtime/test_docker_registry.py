@@ -14,40 +14,8 @@
 
 from __future__ import annotations
 
-import unittest
-
-from zun_nova.tests import images
-from zun_nova.tests import registry_contract
-from zun_nova.tests.functional import engine
-from zun_nova.tests.functional import registry
+from zun_nova.tests.functional.runtime import registry_case
 
 
-class DockerPullsTest(registry_contract.Pulls):
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        reason = images.why_no_busybox() or registry.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
-        cls.engine = engine.for_class(cls)
-        cls.registries = [registry.Registry(), registry.Registry(closed=True)]
-        for each in cls.registries:
-            each.setUp()
-            cls.addClassCleanup(each.cleanUp)
-
-    def setUp(self):
-        super().setUp()
-        self.set_up_runtime(self.engine.runtime())
-
-    def push(self, *, closed=False, architecture=None, is_list=False):
-        # A layer of its own: what other tests pulled is nothing of this.
-        layers = [images.busybox_layer(), images.tar({'id': self.id().encode()})]
-        made_in = self.registries[closed]
-        remote = made_in.push('team/web', layers, architecture=architecture, Env=['PATH=/bin'],
-                              Cmd=['sh'])
-        return made_in.push_list(remote, architecture) if is_list else remote
-
-    def end_registry(self):
-        self.registries[0].stop()
-        self.addCleanup(self.registries[0].start)
+class DockerPullsTest(registry_case.Pulls):
+    pass
