@@ -89,8 +89,11 @@ def without_below(archive: Iterable[bytes], saved: Saved, below: int,
             yield tar_stream.padding(member.size)
     if wanted:
         raise tar_stream.BadArchive('the engine saved another archive than before')
-    # Engines look for a layer only if they lack it.
-    layers = [*(f'below/{number}' for number in range(below)), *saved.layers[below:]]
+    # Engines look into a layer only if they lack it; that it is there, Podman wants to see.
+    placeholders = [f'below/{number}' for number in range(below)]
+    for name in placeholders:
+        yield tar_stream.file(name, b'')
+    layers = [*placeholders, *saved.layers[below:]]
     manifest = json.dumps([{
         'Config': saved.config, 'RepoTags': [reference], 'Layers': layers}]).encode()
     yield tar_stream.file(archive_format.MANIFEST, manifest) + tar_stream.END

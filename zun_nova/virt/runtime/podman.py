@@ -37,6 +37,7 @@ from zun_nova.virt.runtime import podman_answer
 from zun_nova.virt.runtime import podman_client
 from zun_nova.virt.runtime import podman_events
 from zun_nova.virt.runtime import podman_images
+from zun_nova.virt.runtime import podman_layers
 from zun_nova.virt.runtime import podman_network
 from zun_nova.virt.runtime import podman_registry
 from zun_nova.virt.runtime import podman_request
@@ -52,7 +53,8 @@ _SYSTEMD = pathlib.Path('/run/systemd/system')
 
 class PodmanRuntime(
         podman_images.Images, podman_registry.Puller, podman_events.Events,
-        podman_snapshots.Snapshots, docker_streams.Streams, docker_files.Files, base.Runtime):
+        podman_snapshots.Snapshots, podman_layers.Layers, docker_streams.Streams,
+        docker_files.Files, base.Runtime):
     """Podman 4.3 or newer, its service at a unix socket.
 
     Connects with the first call, not before. What Podman keeps of a container

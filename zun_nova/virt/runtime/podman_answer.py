@@ -73,6 +73,8 @@ def container(answer: Mapping[str, Any], error: str) -> base.ContainerInfo:
         oom_killed=said['OOMKilled'],
         error=error or said.get('Error') or '',
         stop_timeout=None if grace is None else int(grace),
+        volumes=tuple(sorted(mount['Destination'] for mount in answer.get('Mounts') or ()
+                             if mount['Type'] == 'volume')),
     )
 
 

@@ -96,6 +96,7 @@ def container(spec: container_spec.ContainerSpec, network: Network | None,
                      for limit in _ulimits(spec.ulimits, default_ulimits)],
         'mounts': [*_tmpfs(spec.tmpfs), *_binds(spec.mounts),
                    *_huge_pages(spec.limits.huge_pages)],
+        'volumes_from': [spec.volumes_from] if spec.volumes_from else [],
         'read_only_filesystem': spec.read_only,
         'log_configuration': {'driver': 'k8s-file', 'size': spec.log_max_bytes},
     }

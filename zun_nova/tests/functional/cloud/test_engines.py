@@ -18,6 +18,7 @@ from typing import Any
 import uuid
 
 from zun_nova.tests.functional.cloud import base
+from zun_nova.tests.functional.cloud import test_resize
 
 #: Says what it finds, counts its starts in the writable layer, and ends when it is asked to.
 STORY = """
@@ -31,7 +32,11 @@ exit 3
 """
 
 
-class EnginesTest(base.CloudTest):
+class EnginesCase(base.CloudTest):
+    """A test that needs a host with each engine.
+
+    :ivar engines: the host, by engine.
+    """
 
     def setUp(self) -> None:
         super().setUp()
@@ -58,6 +63,9 @@ class EnginesTest(base.CloudTest):
     def address(self, server: Any) -> str:
         port = next(iter(self.demo.network.ports(device_id=server.id)))
         return str(port.fixed_ips[0]['ip_address'])
+
+
+class EnginesTest(EnginesCase):
 
     def test_a_life_on_podman(self) -> None:
         before = self.traces()
@@ -104,3 +112,42 @@ class EnginesTest(base.CloudTest):
         self.demo.compute.start_server(server.id)
         self.wait_status(server, 'ACTIVE')
         self.in_server(server, 'ping', '-c', '1', self.address(server))
+
+
+class MovesTest(EnginesCase, test_resize.ResizeCase):
+
+    def migrate(self, server: Any) -> str:
+        """Move it to the host with the other engine; returns the name of that."""
+        here = self.host_of(server).name
+        there = next(name for name in self.engines.values() if name != here)
+        self.admin.compute.migrate_server(server, host=there)
+        self.wait_status(server, 'VERIFY_RESIZE')
+        self.assertEqual(there, self.host_of(server).name)
+        return there
+
+    def layers(self) -> set[tuple[str, str]]:
+        """Podman has its own names for them."""
+        return {(host.name, tag) for host in self.hosts.values() for row in host.engine.images()
+                for tag in row['RepoTags'] or () if 'zun-nova/layer:' in tag}
+
+    def test_what_was_written_goes_along_both_ways(self) -> None:
+        before, layers = self.traces(), self.layers()
+        server = self.boot(self.image(test_resize.SCRIPT))
+        self.console_with(server, 'starts: 1')
+        port, wired = self.port(server), self.wired(server)
+        other = self.migrate(server)
+        self.console_with(server, 'starts: 2')
+        self.assertEqual((port, wired), (self.port(server), self.wired(server)))
+        self.demo.compute.confirm_server_resize(server)
+        self.wait_status(server, 'ACTIVE')
+        self.migrate(server)
+        self.console_with(server, 'starts: 3')
+        self.assertEqual((port, wired), (self.port(server), self.wired(server)))
+        self.demo.compute.revert_server_resize(server)
+        self.wait_status(server, 'ACTIVE')
+        self.assertEqual(other, self.host_of(server).name)
+        self.console_with(server, 'starts: 3')   # what it wrote there is gone
+        self.assertEqual((port, wired), (self.port(server), self.wired(server)))
+        self.delete(server)
+        self.eventually(lambda: self.traces() <= before, 'nothing of the server is left')
+        self.assertEqual(set(), self.layers() - layers)
