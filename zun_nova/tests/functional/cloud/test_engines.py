@@ -20,7 +20,7 @@ import uuid
 from zun_nova.tests.functional.cloud import base
 from zun_nova.tests.functional.cloud import test_resize
 
-#: Says what it finds, counts its starts in the writable layer, and ends when it is asked to.
+#: Says what it finds, counts its starts in the writable layer, and ends when it is asked to: once.
 STORY = """
 echo start >> /starts
 cat /etc/hosts /etc/resolv.conf
@@ -28,6 +28,7 @@ echo "I am $(hostname), started $(wc -l < /starts) times"
 ip -o addr show eth0
 trap 'echo "asked to end"; exit 0' TERM
 while ! [ -e /end ]; do sleep 0.05; done
+rm /end
 exit 3
 """
 
