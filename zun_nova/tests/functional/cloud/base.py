@@ -112,7 +112,9 @@ class CloudTest(testtools.testcase.WithAttributes, base.BaseTestCase):
             server = self.admin.compute.get_server(server.id)
             if server.status == status and server.task_state is None:
                 return server
-            if server.status == 'ERROR' or time.monotonic() > deadline:
+            # What must break is ERROR before its task has ended.
+            broken = server.status == 'ERROR' != status
+            if broken or time.monotonic() > deadline:
                 fault = (server.fault or {}).get('message')
                 self.fail(f'{server.name} is {server.status} ({server.task_state}), '
                           f'not {status}: {fault}')
