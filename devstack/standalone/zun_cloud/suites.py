@@ -81,6 +81,11 @@ SUITES = (
     Suite('hybrid', computes=1, network='ovs', firewall='iptables_hybrid'),
 )
 
+# Only when they are named.
+ON_REQUEST = (
+    Suite('volumes', computes=1, extras=('cinder',)),
+)
+
 # How much of a traceback the summary repeats.
 _LINES = 12
 _LINE = 400
@@ -112,15 +117,15 @@ class Result:
 
 
 def choose(names: typing.Sequence[str]) -> list[Suite]:
-    """The suites of these names, or all, in their order.
+    """The suites of these names, or all but those on request, in their order.
 
     :raises CloudError: a name is not a suite's.
     """
-    known = {suite.name: suite for suite in SUITES}
+    known = {suite.name: suite for suite in (*SUITES, *ON_REQUEST)}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise errors.CloudError(f"no suite {unknown[0]!r}; known: {', '.join(known)}")
-    return [suite for suite in SUITES if not names or suite.name in names]
+    return [suite for suite in known.values() if suite.name in names] or list(SUITES)
 
 
 def run(

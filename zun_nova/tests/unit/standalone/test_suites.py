@@ -28,6 +28,11 @@ class SuitesTest(base.BaseTestCase):
         self.assertEqual(list(suites.SUITES), suites.choose([]))
         self.assertRaises(errors.CloudError, suites.choose, ['bogus'])
 
+    def test_some_suites_only_on_request(self) -> None:
+        volumes, = suites.choose(['volumes'])
+        self.assertEqual(('cinder',), volumes.extras)
+        self.assertNotIn(volumes, suites.choose([]))
+
     def test_results_of_a_stream(self) -> None:
         stream = io.BytesIO()
         writer = subunit.StreamResultToBytes(stream)
