@@ -81,9 +81,15 @@ SUITES = (
     Suite('hybrid', computes=1, network='ovs', firewall='iptables_hybrid'),
 )
 
-# Only when they are named.
+# Only when they are named: they take longer than a gate may, or have not run in it yet.
 ON_REQUEST = (
+    Suite('podman'),
+    Suite('remapped'),
+    Suite('kills', computes=1),
     Suite('volumes', computes=1, extras=('cinder',)),
+    Suite('moves', computes=2),
+    Suite('engines', computes=2, engine='docker,podman'),
+    Suite('tempest', computes=2),
 )
 
 # How much of a traceback the summary repeats.

@@ -32,6 +32,8 @@ class SuitesTest(base.BaseTestCase):
         volumes, = suites.choose(['volumes'])
         self.assertEqual(('cinder',), volumes.extras)
         self.assertNotIn(volumes, suites.choose([]))
+        self.assertEqual(['functional', 'moves'], [
+            suite.name for suite in suites.choose(['moves', 'functional'])])
 
     def test_results_of_a_stream(self) -> None:
         stream = io.BytesIO()
