@@ -31,11 +31,10 @@ from zun_cloud import errors
 from zun_cloud import settings as cloud_settings
 
 PACKAGES = (
-    'busybox-static', 'containerd', 'crun', 'docker-registry', 'docker.io', 'ethtool', 'haproxy',
-    'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openssh-client',
-    'openssh-server', 'openvswitch-switch',
-    'ovn-central', 'ovn-host', 'podman', 'python3-venv', 'rabbitmq-server', 'runc', 'runsc',
-    'skopeo',
+    'busybox-static', 'containerd', 'crun', 'docker-registry', 'docker.io', 'e2fsprogs', 'ethtool',
+    'haproxy', 'iproute2', 'iputils-ping', 'mariadb-server', 'memcached', 'openssh-client',
+    'openssh-server', 'openvswitch-switch', 'ovn-central', 'ovn-host', 'podman', 'python3-venv',
+    'rabbitmq-server', 'runc', 'runsc', 'skopeo', 'xfsprogs',
 )
 # What Neutron's agents run.
 FOR_AGENTS = (
@@ -43,7 +42,7 @@ FOR_AGENTS = (
 )
 # What `cloud up --with NAME` runs.
 FOR_EXTRAS = {
-    'cinder': ('e2fsprogs', 'qemu-system-common', 'qemu-utils', 'xfsprogs'),
+    'cinder': ('qemu-system-common', 'qemu-utils'),
 }
 NEEDED_DISK = 6 * 2**30
 # The services' and this project's own.
