@@ -37,7 +37,7 @@ INSIDE = '/mnt/volumes'
 
 # The host's users get no further than to the directory of all servers.
 _PRIVATE, _PUBLIC = 0o700, 0o755
-_SUFFIX = '.json'
+_SUFFIX, _UNFINISHED = '.json', '.new'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Places:
         """Keep the record, and have a directory for its volume."""
         self.make(uuid)
         file = self._file(uuid, record.volume_id)
-        new = file.with_suffix('.new')
+        new = file.with_suffix(_UNFINISHED)
         new.write_text(json.dumps(dataclasses.asdict(record)))
         os.replace(new, file)
         pathlib.Path(self.target(uuid, record.volume_id)).mkdir(mode=_PRIVATE, exist_ok=True)
@@ -114,9 +114,12 @@ class Places:
     def remove(self, uuid: str) -> None:
         """Remove the directory of a server that has no volumes; otherwise nothing is done."""
         if not self.records(uuid):
-            with contextlib.suppress(OSError):   # there is none, or it is not empty
-                os.rmdir(self._inside(uuid))
-                os.rmdir(self._base / uuid)
+            # Of what was killed while it wrote a record, or while it made the directories.
+            for half in (self._base / uuid).glob(f'*{_UNFINISHED}'):
+                half.unlink(missing_ok=True)
+            for directory in (self._inside(uuid), self._base / uuid):
+                with contextlib.suppress(OSError):   # there is none, or it is not empty
+                    directory.rmdir()
 
     def uuids(self) -> set[str]:
         """The servers that have something here."""

@@ -184,6 +184,14 @@ class CloudTest(testtools.testcase.WithAttributes, base.BaseTestCase):
                 self.fail(f'not within {timeout} s: {what}')
             time.sleep(0.2)
 
+    def nothing_left(self, before: set[str]) -> None:
+        """Wait until of all servers there is only what there was before."""
+        deadline = time.monotonic() + TIMEOUT
+        while left := self.traces() - before:
+            if time.monotonic() > deadline:
+                self.fail(f'left for {TIMEOUT} s: {sorted(left)}')
+            time.sleep(0.2)
+
     def refused(self, call: Callable[..., Any], *arguments: Any, **more: Any) -> str:
         """The message of the API's refusal."""
         return str(self.assertRaises(exceptions.HttpException, call, *arguments, **more))

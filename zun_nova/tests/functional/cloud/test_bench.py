@@ -44,7 +44,7 @@ class BenchTest(base.CloudTest):
         for task in ('update_available_resource', '_sync_power_states'):
             self.assertEqual(2, shown['periodic'].count(task), shown['periodic'])
         self.assertIn('second boot: 0 bytes', shown['image'])
-        self.eventually(lambda: self.traces() <= before, 'nothing is left of the benchmarks')
+        self.nothing_left(before)
 
     def _start(self, name: str, *options: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -150,5 +150,5 @@ class MovesTest(EnginesCase, test_resize.ResizeCase):
         self.console_with(server, 'starts: 3')   # what it wrote there is gone
         self.assertEqual((port, wired), (self.port(server), self.wired(server)))
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing of the server is left')
+        self.nothing_left(before)
         self.assertEqual(set(), self.layers() - layers)

@@ -94,4 +94,4 @@ class RebuildTest(base.CloudTest):
         self.demo.compute.rebuild_server(server.id, image=bad.id)
         self.fault(server)
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing is left')
+        self.nothing_left(before)

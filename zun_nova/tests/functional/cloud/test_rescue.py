@@ -92,7 +92,7 @@ class RescueTest(base.CloudTest):
         self.assertEqual(rescuer, self.container(server)['Id'])
         self.assertEqual('precious\n', self.sh(server, 'cat /mnt/rescue/kept'))
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing is left')
+        self.nothing_left(before)
 
     def test_what_cannot_rescue(self) -> None:
         """Its owner is told why, and the server runs on."""

@@ -74,7 +74,7 @@ class ResizeTest(ResizeCase):
             self.console_with(server, f'starts: {starts}')
         self.assertEqual((port, wired), (self.port(server), self.wired(server)))
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing of the server is left')
+        self.nothing_left(before)
         self.assertEqual(set(), self.layers() - layers)
 
     def test_a_stopped_server_that_is_deleted_before_it_is_confirmed(self) -> None:
@@ -85,5 +85,5 @@ class ResizeTest(ResizeCase):
         self.resize(server, 'container.small')
         self.assertFalse(self.container(server)['State']['Running'])
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing of the server is left')
+        self.nothing_left(before)
         self.assertEqual(set(), self.layers() - layers)

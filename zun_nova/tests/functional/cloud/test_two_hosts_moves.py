@@ -68,7 +68,7 @@ class MovesTest(test_two_hosts.TwoHostsCase, test_resize.ResizeCase):
             self.in_server(witness, 'ping', '-c', '3', '-W', '5', fixed['ip_address'])
         self.delete_as_admin(witness)
         self.delete(server)
-        self.eventually(lambda: self.traces() <= before, 'nothing of the server is left')
+        self.nothing_left(before)
         self.assertEqual(set(), self.layers() - layers)
 
     def test_a_host_that_takes_nothing_leaves_the_server_running(self) -> None:

@@ -135,4 +135,4 @@ class EngineTest(base.FaultsTest):
         for server in servers:
             self.delete(server)
         # What could not be removed while the engine was away, nova-compute finds.
-        self.eventually(lambda: not self.traces() - before, 'nothing is left')
+        self.nothing_left(before)

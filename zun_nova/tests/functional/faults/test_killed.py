@@ -71,9 +71,9 @@ class KilledCase(unittest.TestCase):
         self.client = self.engine.client()
         self.addCleanup(self.engine.clean)
         self.instances = self.directory / 'instances'
-        # What is kept for all servers, whether any was ever rescued.
-        (self.instances / 'zun_nova' / rescue_root.DIRECTORY / killed.HOST).mkdir(
-            parents=True, exist_ok=True)
+        # What is kept for all servers, whether any was ever rescued or could have volumes.
+        for name in (rescue_root.DIRECTORY, 'volumes'):
+            (self.instances / 'zun_nova' / name / killed.HOST).mkdir(parents=True, exist_ok=True)
         self.program = self.start(self.engine)
         self.number = itertools.count(1)
 

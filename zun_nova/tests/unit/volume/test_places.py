@@ -56,6 +56,13 @@ class PlacesTest(base.BaseTestCase):
         self.places.remove('uuid')
         self.assertEqual(set(), self.places.uuids())
 
+    def test_what_was_interrupted_is_removed(self) -> None:
+        inside = pathlib.Path(self.places.make('uuid'))
+        inside.with_name('1.new').touch()
+        inside.rmdir()
+        self.places.remove('uuid')
+        self.assertEqual(set(), self.places.uuids())
+
     def test_nothing_with_content_is_removed(self) -> None:
         self.note('1')
         data = pathlib.Path(self.places.target('uuid', '1'), 'data')
