@@ -21,14 +21,16 @@ from zun_nova.tests.functional.cloud import networks
 #: Listens on two ports.
 WEB = 'httpd -p 80; httpd -p 81; echo listening; sleep 1000'
 
+#: Neutron gives it to no port by itself.
 EXTRA = '10.230.0.200'
+POOL = {'start': '10.230.0.2', 'end': '10.230.0.199'}
 
 
 class SecurityTest(networks.NetworkCase):
 
     @testcase.attr('ovs', 'hybrid')
     def test_groups_pairs_and_no_port_security(self) -> None:
-        network = self.network({'cidr': '10.230.0.0/24'})
+        network = self.network({'cidr': '10.230.0.0/24', 'allocation_pools': [POOL]})
         group = self.security_group(
             {'protocol': 'tcp', 'port_range_min': 80, 'port_range_max': 80})
         port = self.port(network, security_group_ids=[group.id],
