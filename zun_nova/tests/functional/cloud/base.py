@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -184,10 +185,13 @@ class CloudTest(testtools.testcase.WithAttributes, base.BaseTestCase):
                 self.fail(f'not within {timeout} s: {what}')
             time.sleep(0.2)
 
-    def nothing_left(self, before: set[str]) -> None:
-        """Wait until of all servers there is only what there was before."""
+    def nothing_left(self, before: set[str], ignore: str = '$^') -> None:
+        """Wait until of all servers there is only what there was before.
+
+        :param ignore: traces that are not the driver's to remove, as a regular expression.
+        """
         deadline = time.monotonic() + TIMEOUT
-        while left := self.traces() - before:
+        while left := {trace for trace in self.traces() - before if not re.match(ignore, trace)}:
             if time.monotonic() > deadline:
                 self.fail(f'left for {TIMEOUT} s: {sorted(left)}')
             time.sleep(0.2)
